@@ -1,0 +1,49 @@
+package chain
+
+import (
+	"fmt"
+
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+)
+
+// AddressPrefix is the bech32 prefix of Pocket account addresses.
+const AddressPrefix = "pokt"
+
+// Keys holds supplier operator keys by their address.
+type Keys map[string]*SupplierKey
+
+// SupplierKey signs relay responses and transactions of one supplier operator.
+type SupplierKey struct {
+	address string
+	priv    *secp256k1.PrivKey
+}
+
+// NewSupplierKey makes a key from its 32 secret bytes.
+func NewSupplierKey(secret []byte) (*SupplierKey, error) {
+	if len(secret) != secp256k1.PrivKeySize {
+		return nil, fmt.Errorf("supplier key has %d bytes, want %d", len(secret), secp256k1.PrivKeySize)
+	}
+	priv := &secp256k1.PrivKey{Key: append([]byte(nil), secret...)}
+	address, err := bech32.ConvertAndEncode(AddressPrefix, priv.PubKey().Address())
+	if err != nil {
+		return nil, fmt.Errorf("encode supplier address: %w", err)
+	}
+	return &SupplierKey{address: address, priv: priv}, nil
+}
+
+// Address is the supplier's operator address.
+func (k *SupplierKey) Address() string { return k.address }
+
+// Sign signs the SHA-256 of msg with RFC 6979 nonces, so equal messages have
+// equal signatures on every node: 64 bytes, r then s.
+func (k *SupplierKey) Sign(msg []byte) ([]byte, error) { return k.priv.Sign(msg) }
+
+// PubKey is the key that the chain knows the supplier by.
+func (k *SupplierKey) PubKey() *secp256k1.PubKey { return k.priv.PubKey().(*secp256k1.PubKey) }
+
+// String hides the secret from logs and %v.
+func (k *SupplierKey) String() string { return "supplier " + k.address }
+
+// GoString hides the secret from %#v.
+func (k *SupplierKey) GoString() string { return k.String() }
