@@ -1,0 +1,72 @@
+package chain
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
+)
+
+// BlockAt returns the committed block at height.
+func (c *Client) BlockAt(ctx context.Context, height int64) (Block, error) {
+	return c.blockHashes.get(ctx, height)
+}
+
+func (c *Client) queryBlock(ctx context.Context, height int64) (block Block, err error) {
+	err = c.nodes.comet(ctx, func(rpc *rpchttp.HTTP) error {
+		res, err := rpc.Header(ctx, &height)
+		if err != nil {
+			return fmt.Errorf("query header at height %d: %w", height, err)
+		}
+		block = Block{Height: height, Hash: res.Header.Hash(), Time: res.Header.Time}
+		return nil
+	})
+	return block, err
+}
+
+// TxResult is what a block did with a transaction.
+type TxResult struct {
+	Height int64
+	Code   uint32 // 0 is success
+	Log    string
+}
+
+// blockOutcome is the content of a block that matters to a supplier.
+type blockOutcome struct {
+	events []abci.Event // of the end of the block
+	txs    map[[sha256.Size]byte]TxResult
+}
+
+// outcomeOf reads a block and its results. The transaction index is not used:
+// full nodes commonly run without one.
+func (c *Client) outcomeOf(ctx context.Context, height int64) (out blockOutcome, err error) {
+	err = c.nodes.comet(ctx, func(rpc *rpchttp.HTTP) error {
+		block, err := rpc.Block(ctx, &height)
+		if err != nil {
+			return fmt.Errorf("query block at height %d: %w", height, err)
+		}
+		results, err := rpc.BlockResults(ctx, &height)
+		if err != nil {
+			return fmt.Errorf("query block results at height %d: %w", height, err)
+		}
+		if len(results.TxsResults) != len(block.Block.Txs) {
+			return fmt.Errorf("block %d has %d transactions and %d results", height, len(block.Block.Txs), len(results.TxsResults))
+		}
+		out = blockOutcome{events: results.FinalizeBlockEvents, txs: make(map[[sha256.Size]byte]TxResult)}
+		for i, tx := range block.Block.Txs {
+			r := results.TxsResults[i]
+			out.txs[sha256.Sum256(tx)] = TxResult{Height: height, Code: r.Code, Log: r.Log}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// TxResults returns the outcome of every transaction in the block at height, by
+// the SHA-256 of its bytes.
+func (c *Client) TxResults(ctx context.Context, height int64) (map[[sha256.Size]byte]TxResult, error) {
+	out, err := c.outcomeOf(ctx, height)
+	return out.txs, err
+}
