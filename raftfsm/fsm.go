@@ -1,0 +1,106 @@
+package raftfsm
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/hashicorp/raft"
+)
+
+// FSM lets raft drive a State. All raft calls come from one goroutine; View may
+// come from any.
+type FSM struct {
+	fatal func(error)
+
+	mu     sync.RWMutex
+	state  *State
+	index  uint64 // of the last command applied, 0 after a restore
+	broken error  // set once; nothing is applied, saved or restored after it
+}
+
+// applied is what Apply hands to the raft future.
+type applied struct {
+	result Result
+	err    error
+}
+
+// NewFSM starts from an empty state. fatal is called, once, with the reason for
+// which this replica must stop: an entry that it cannot read. It must not block.
+func NewFSM(fatal func(error)) *FSM {
+	return &FSM{fatal: fatal, state: NewState()}
+}
+
+// Apply implements raft.FSM.
+func (f *FSM) Apply(entry *raft.Log) any {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken != nil {
+		return applied{err: f.broken}
+	}
+	cmd, err := DecodeCommand(entry.Data)
+	if err != nil {
+		// Skipping the entry would let this replica drift away from the others, in
+		// silence. It stops instead, with the log untouched, so that a build that
+		// knows the command can go on from here.
+		f.broken = fmt.Errorf("log entry %d of term %d: %w", entry.Index, entry.Term, err)
+		f.fatal(f.broken)
+		return applied{err: f.broken}
+	}
+	result, err := f.state.Apply(cmd)
+	f.index = entry.Index
+	result.Index = entry.Index
+	return applied{result: result, err: err}
+}
+
+// Snapshot implements raft.FSM. It takes microseconds: the copy shares records.
+func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken != nil {
+		return nil, f.broken
+	}
+	return frozen{state: f.state.clone()}, nil
+}
+
+// Restore implements raft.FSM. The snapshot is read and checked in full before it
+// replaces the state; a bad one leaves the state as it was.
+func (f *FSM) Restore(snapshot io.ReadCloser) error {
+	defer func() { _ = snapshot.Close() }()
+	restored, err := DecodeState(snapshot)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken != nil {
+		return f.broken
+	}
+	if have := f.state.clusterID; have != "" && have != restored.clusterID {
+		return fmt.Errorf("%w: snapshot of %q for %q", ErrClusterMismatch, restored.clusterID, have)
+	}
+	f.state, f.index = restored, 0
+	return nil
+}
+
+// View runs fn with the state as it is. fn must neither keep the state nor block.
+func (f *FSM) View(fn func(*State)) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	fn(f.state)
+}
+
+// frozen is a state that no longer changes, waiting to be written.
+type frozen struct{ state *State }
+
+// Persist implements raft.FSMSnapshot.
+func (s frozen) Persist(sink raft.SnapshotSink) error {
+	if err := s.state.Encode(sink); err != nil {
+		_ = sink.Cancel() // the encoding error says more
+		return err
+	}
+	return sink.Close()
+}
+
+// Release implements raft.FSMSnapshot.
+func (s frozen) Release() {}
