@@ -1,0 +1,37 @@
+package ingest
+
+import (
+	"errors"
+
+	"github.com/raftminer/raftminer/chain"
+)
+
+var (
+	// ErrSessionClosed: the miner has closed this session; the relay did not
+	// enter the stream and will not be paid.
+	ErrSessionClosed = errors.New("session closed by the miner")
+	// ErrFenced: a newer epoch (or another owner of the same epoch) holds the
+	// fence. Nothing was written; this owner must stop.
+	ErrFenced = errors.New("fenced by another owner")
+	// ErrUnknownSession: no head of that session is in Redis.
+	ErrUnknownSession = errors.New("unknown session")
+	// ErrStoreFull: Redis refused the write because it is at maxmemory.
+	ErrStoreFull = errors.New("redis is out of memory")
+	// ErrReadOnly: the Redis we talk to is a replica or refuses writes.
+	ErrReadOnly = errors.New("redis is read-only")
+	// ErrPublisherClosed: Publish was called after Close.
+	ErrPublisherClosed = errors.New("publisher closed")
+)
+
+// MinedRelay is one leaf to be: a served relay that met the difficulty.
+type MinedRelay struct {
+	Supplier     string // operator address
+	SessionID    string
+	ComputeUnits uint64 // weight of the leaf: the service's compute units per relay at session start
+	Relay        []byte // marshalled poktroll Relay, response payload nil; not to be changed once published
+}
+
+// Key is the (supplier, session) whose tree r belongs to.
+func (r MinedRelay) Key() chain.SessionKey {
+	return chain.SessionKey{Supplier: r.Supplier, SessionID: r.SessionID}
+}
