@@ -1,0 +1,40 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+
+	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
+	dleqtypes "github.com/pokt-network/go-dleq/types"
+	ring "github.com/pokt-network/ring-go"
+	"google.golang.org/grpc"
+)
+
+// Client signs with one gateway's key. It is safe for concurrent use.
+type Client struct {
+	conn grpc.ClientConnInterface
+	key  dleqtypes.Scalar
+	http *http.Client
+
+	mu   sync.Mutex
+	keys map[string]cryptotypes.PubKey // by address: a key on chain never changes
+}
+
+// New makes a client from the gateway's 32 secret bytes. conn must speak the
+// SDK's protobuf codec.
+func New(conn grpc.ClientConnInterface, secret []byte) (*Client, error) {
+	key, err := ring.Secp256k1().DecodeToScalar(secret)
+	if err != nil {
+		return nil, fmt.Errorf("decode gateway key: %w", err)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 256
+	return &Client{
+		conn: conn, key: key, http: &http.Client{Transport: transport},
+		keys: make(map[string]cryptotypes.PubKey),
+	}, nil
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
