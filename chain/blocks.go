@@ -39,9 +39,9 @@ type blockOutcome struct {
 	txs    map[[sha256.Size]byte]TxResult
 }
 
-// outcomeOf reads a block and its results. The transaction index is not used:
-// full nodes commonly run without one.
-func (c *Client) outcomeOf(ctx context.Context, height int64) (out blockOutcome, err error) {
+// queryOutcome reads a block and its results. The transaction index is not
+// used: full nodes commonly run without one.
+func (c *Client) queryOutcome(ctx context.Context, height int64) (out blockOutcome, err error) {
 	err = c.nodes.comet(ctx, func(rpc *rpchttp.HTTP) error {
 		block, err := rpc.Block(ctx, &height)
 		if err != nil {
@@ -67,6 +67,6 @@ func (c *Client) outcomeOf(ctx context.Context, height int64) (out blockOutcome,
 // TxResults returns the outcome of every transaction in the block at height, by
 // the SHA-256 of its bytes.
 func (c *Client) TxResults(ctx context.Context, height int64) (map[[sha256.Size]byte]TxResult, error) {
-	out, err := c.outcomeOf(ctx, height)
+	out, err := c.outcomes.get(ctx, height)
 	return out.txs, err
 }

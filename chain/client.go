@@ -23,6 +23,8 @@ const (
 	paramsTTL    = time.Minute
 	ringTTL      = 15 * time.Second
 	cacheSize    = 20_000
+	// outcomeBlocks is small: a block's transactions are read soon after it.
+	outcomeBlocks = 64
 )
 
 // Client answers questions about the chain. It is safe for concurrent use.
@@ -39,6 +41,7 @@ type Client struct {
 	computeUnits  *cached[serviceAtHeight, uint64]
 	blockHashes   *cached[int64, Block]
 	accountNumber *cached[string, uint64]
+	outcomes      *cached[int64, blockOutcome]
 
 	auth        authtypes.QueryClient
 	application apptypes.QueryClient
@@ -75,6 +78,7 @@ func Dial(chainID string, list []Node) (*Client, error) {
 	c.difficulties = newCached(cacheSize, immutableTTL, c.queryDifficulty)
 	c.computeUnits = newCached(cacheSize, immutableTTL, c.queryComputeUnits)
 	c.blockHashes = newCached(cacheSize, immutableTTL, c.queryBlock)
+	c.outcomes = newCached(outcomeBlocks, immutableTTL, c.queryOutcome)
 	c.accountNumber = newCached(cacheSize, immutableTTL, c.queryAccountNumber)
 	return c, nil
 }

@@ -35,7 +35,7 @@ type Settlement struct {
 // Settlements returns the claims that the block at height settled, expired or
 // discarded, in the order of the block's events.
 func (c *Client) Settlements(ctx context.Context, height int64) ([]Settlement, error) {
-	out, err := c.outcomeOf(ctx, height)
+	out, err := c.outcomes.get(ctx, height)
 	if err != nil {
 		return nil, err
 	}
