@@ -1,0 +1,61 @@
+package sessiontree
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/pokt-network/smt"
+)
+
+// proofStore reads whole nodes, as a proof carries the leaf's value and its
+// sibling; a proof changes nothing.
+type proofStore struct {
+	ctx context.Context
+	src Source
+}
+
+var errReadOnly = errors.New("a proof does not change the tree")
+
+func (s proofStore) Get(key []byte) ([]byte, error) {
+	d := digestOf(key)
+	nodes, err := fetch(s.ctx, s.src, []Digest{d})
+	if err != nil {
+		return nil, err
+	}
+	if !validNode(nodes[0]) {
+		return nil, fmt.Errorf("%w: %x", ErrCorrupt, d)
+	}
+	return nodes[0], nil
+}
+
+func (proofStore) Set([]byte, []byte) error { return errReadOnly }
+func (proofStore) Delete([]byte) error      { return errReadOnly }
+func (proofStore) Len() (int, error)        { return 0, errReadOnly }
+func (proofStore) ClearAll() error          { return errReadOnly }
+
+// Prove marshals the compact proof that the leaf closest to path is in the
+// stored tree of root, as poktroll's pkg/relayer/session/sessiontree.go does
+// and x/proof verifies. The proof is checked against root before it is handed
+// out: a wrong one is a slash.
+func Prove(ctx context.Context, src Source, root, path []byte) (proof []byte, err error) {
+	defer guard(&err)
+	trie := smt.ImportSparseMerkleSumTrie(proofStore{ctx, src}, sha256.New(), root, smt.WithValueHasher(nil))
+	closest, err := trie.ProveClosest(path)
+	if err != nil {
+		return nil, fmt.Errorf("prove closest leaf: %w", err)
+	}
+	short, err := smt.CompactClosestProof(closest, trie.Spec())
+	if err != nil {
+		return nil, fmt.Errorf("compact proof: %w", err)
+	}
+	valid, err := smt.VerifyCompactClosestProof(short, root, trie.Spec())
+	if err != nil {
+		return nil, fmt.Errorf("verify own proof: %w", err)
+	}
+	if !valid {
+		return nil, fmt.Errorf("%w: the proof does not lead to root %x", ErrCorrupt, root)
+	}
+	return short.Marshal()
+}

@@ -1,0 +1,51 @@
+package sessiontree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Digest is the field name of a node: the hash part of its smt digest. The
+// sum and count that smt appends to it follow from the node's own bytes.
+type Digest [32]byte
+
+// Source reads stored nodes. Nodes answers in the order asked, nil for a node
+// that is not stored. It is called from one goroutine at a time.
+type Source interface {
+	Nodes(ctx context.Context, digests []Digest) ([][]byte, error)
+}
+
+var (
+	// ErrNodeMissing: the store lost a node that a stored root refers to.
+	ErrNodeMissing = errors.New("tree node missing from the store")
+	// ErrCorrupt: a stored node does not decode.
+	ErrCorrupt = errors.New("tree node corrupt")
+)
+
+// digestOf cuts an smt digest (hash, sum, count) to the stored name.
+func digestOf(key []byte) (d Digest) {
+	copy(d[:], key)
+	return d
+}
+
+// fetch reads nodes and refuses gaps.
+func fetch(ctx context.Context, src Source, digests []Digest) ([][]byte, error) {
+	nodes, err := src.Nodes(ctx, digests)
+	if err != nil {
+		return nil, err
+	}
+	for i, node := range nodes {
+		if len(node) == 0 {
+			return nil, fmt.Errorf("%w: %x", ErrNodeMissing, digests[i])
+		}
+	}
+	return nodes, nil
+}
+
+// guard turns a panic of smt (it panics on bytes it cannot parse) into err.
+func guard(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%w: %v", ErrCorrupt, r)
+	}
+}
