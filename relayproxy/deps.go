@@ -1,0 +1,48 @@
+package relayproxy
+
+import (
+	"context"
+
+	sessiontypes "github.com/pokt-network/poktroll/x/session/types"
+	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest"
+)
+
+// Head knows the newest block. Height 0 means that none was seen yet.
+type Head interface {
+	Latest() chain.Block
+}
+
+// Sessions answers what the chain says about a session. Implementations cache:
+// every relay asks.
+type Sessions interface {
+	// SharedParams are the shared module's params effective at height.
+	SharedParams(ctx context.Context, height int64) (*sharedtypes.Params, error)
+	// Session is the session of (application, service) that height lies in.
+	Session(ctx context.Context, application, service string, height int64) (*sessiontypes.Session, error)
+	// RingKeys are the compressed keys that may sign for application in the
+	// session that ends at sessionEnd.
+	RingKeys(ctx context.Context, application string, sessionEnd int64) ([][]byte, error)
+}
+
+// Services answers what a relay of a service is worth, effective at height,
+// which is always a session's start.
+type Services interface {
+	// Difficulty is the 32-byte target a relay's hash must be below.
+	Difficulty(ctx context.Context, service string, height int64) ([]byte, error)
+	ComputeUnitsPerRelay(ctx context.Context, service string, height int64) (uint64, error)
+}
+
+// Verifier checks a relay signature against the expected ring.
+type Verifier interface {
+	Verify(msg [32]byte, sig []byte, expected [][]byte) error
+}
+
+// Publisher hands a mined relay to the miners. It returns nil only when the
+// relay is in the stream, and ingest.ErrSessionClosed when the session's tree
+// was sealed, so that the relay will not be paid.
+type Publisher interface {
+	Publish(ctx context.Context, relay ingest.MinedRelay) error
+}

@@ -1,0 +1,66 @@
+package relayproxy
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// contentType of every answer: a serialized RelayResponse.
+const contentType = "application/x-protobuf"
+
+// handleHTTP serves one POST: JSON-RPC, REST and CometBFT RPC are all this.
+// fasthttp reuses the request's buffers when it returns; the pipeline copies
+// what it keeps.
+func (s *Server) handleHTTP(ctx *fasthttp.RequestCtx) {
+	reply, r, refusal := s.pipeline.serve(s.base, ctx.PostBody(), ctx.Request.Header.Peek(headerRPCType), ctx.Time())
+	if refusal != nil {
+		reply = s.refuse(r, refusal)
+	}
+	ctx.SetContentType(contentType)
+	ctx.Response.SetBodyRaw(reply)
+	if s.draining.Load() {
+		ctx.SetConnectionClose()
+	}
+}
+
+// refuse records a refusal and serializes it.
+func (s *Server) refuse(r *relay, refusal *Refusal) []byte {
+	s.refusals.record(r, refusal)
+	return refusal.serialize(r)
+}
+
+// Limits on reading what is left of a body that is not wanted.
+const (
+	drainTime  = 5 * time.Second
+	drainBytes = 256 << 20
+)
+
+// handleHTTPError answers what fasthttp could not read. A body over the limit
+// is read to its end first, without keeping it: a client that is still sending
+// when its connection is closed would see a reset instead of the refusal.
+func (s *Server) handleHTTPError(ctx *fasthttp.RequestCtx, err error) {
+	refusal := refuseFor(ReasonMalformed, err, "the HTTP request cannot be read")
+	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
+		refusal = refuse(ReasonRequestTooLarge, "at most %d bytes are taken", s.pipeline.maxRequestBody)
+		drain(ctx)
+	}
+	ctx.Response.Reset()
+	ctx.SetContentType(contentType)
+	ctx.Response.SetBodyRaw(s.refuse(nil, refusal))
+}
+
+func drain(ctx *fasthttp.RequestCtx) {
+	conn := ctx.Conn()
+	if conn == nil || conn.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return
+	}
+	left := int64(ctx.Request.Header.ContentLength())
+	if left <= 0 || left > drainBytes {
+		left = drainBytes
+	}
+	// The error is the client's: it is gone, or slower than we wait.
+	_, _ = io.CopyN(io.Discard, conn, left)
+}

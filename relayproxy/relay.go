@@ -1,0 +1,27 @@
+package relayproxy
+
+import (
+	"time"
+
+	servicetypes "github.com/pokt-network/poktroll/x/service/types"
+	sessiontypes "github.com/pokt-network/poktroll/x/session/types"
+
+	"github.com/raftminer/raftminer/chain"
+)
+
+// relay is one request on its way through the pipeline. It owns its bytes: no
+// transport buffer is kept.
+type relay struct {
+	req      servicetypes.RelayRequest
+	route    *route             // service and backend
+	key      *chain.SupplierKey // the supplier that was asked
+	arrived  time.Time
+	deadline time.Time
+
+	// Known once verified.
+	claimOpen    int64  // from this height on the relay would not be paid
+	target       []byte // relay mining difficulty
+	computeUnits uint64
+}
+
+func (r *relay) header() *sessiontypes.SessionHeader { return r.req.Meta.SessionHeader }

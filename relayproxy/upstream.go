@@ -1,0 +1,71 @@
+package relayproxy
+
+import (
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Connection limits of a backend. Node.js closes idle connections after 5 s; a
+// POST that meets such a close cannot be sent again, so ours are closed first.
+const (
+	maxConnsPerBackend = 2048
+	maxIdleConn        = 4 * time.Second
+	dialTimeout        = 3 * time.Second
+	maxResponseHeader  = 64 << 10
+)
+
+// upstream sends relays to one backend.
+type upstream struct {
+	target        target
+	client        *fasthttp.HostClient
+	headers       map[string]string
+	authorization string
+	pocketHeaders bool
+}
+
+func newUpstream(b Backend, s Service) (*upstream, error) {
+	t, u, err := newTarget(b.URL)
+	if err != nil {
+		return nil, err
+	}
+	up := &upstream{target: t, headers: b.Headers, pocketHeaders: s.ForwardPocketHeaders}
+	if b.Username != "" || b.Password != "" {
+		up.authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(b.Username+":"+b.Password))
+	}
+	switch u.Scheme {
+	case "http", "https":
+		up.client = newHostClient(u, s)
+	case "ws", "wss", "grpc", "grpcs":
+	default:
+		return nil, fmt.Errorf("backend url has scheme %q", u.Scheme)
+	}
+	return up, nil
+}
+
+func newHostClient(u *url.URL, s Service) *fasthttp.HostClient {
+	secure := u.Scheme == "https"
+	return &fasthttp.HostClient{
+		Addr:                     fasthttp.AddMissingPort(u.Host, secure),
+		IsTLS:                    secure,
+		TLSConfig:                &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname()},
+		Dial:                     func(addr string) (net.Conn, error) { return fasthttp.DialDualStackTimeout(addr, dialTimeout) },
+		MaxConns:                 maxConnsPerBackend,
+		MaxIdleConnDuration:      maxIdleConn,
+		ConnPoolStrategy:         fasthttp.LIFO,
+		MaxResponseBodySize:      s.MaxResponseBody,
+		ReadBufferSize:           maxResponseHeader,
+		NoDefaultUserAgentHeader: true,
+		DisablePathNormalizing:   true,
+		// A request that may have reached the backend is not sent twice: it
+		// could be a transaction. Reads may be.
+		RetryIfErr: func(req *fasthttp.Request, attempt int, _ error) (resetTimeout, retry bool) {
+			return false, attempt < 2 && (req.Header.IsGet() || req.Header.IsHead())
+		},
+	}
+}
