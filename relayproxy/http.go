@@ -15,7 +15,7 @@ const contentType = "application/x-protobuf"
 // fasthttp reuses the request's buffers when it returns; the pipeline copies
 // what it keeps.
 func (s *Server) handleHTTP(ctx *fasthttp.RequestCtx) {
-	reply, r, refusal := s.pipeline.serve(s.base, ctx.PostBody(), ctx.Request.Header.Peek(headerRPCType), ctx.Time())
+	reply, r, refusal := s.pipeline.serve(s.base, ctx.PostBody(), ctx.Request.Header.Peek(headerRPCType), time.Now())
 	if refusal != nil {
 		reply = s.refuse(r, refusal)
 	}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package relayproxy
+
+const raceEnabled = false
