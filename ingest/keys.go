@@ -3,6 +3,7 @@ package ingest
 import (
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -69,3 +70,9 @@ func (k Keys) tagged(p int, name string) string {
 // sessionField names a session within its partition's hashes. Neither bech32
 // addresses nor hex session ids hold a slash.
 func sessionField(key chain.SessionKey) string { return key.Supplier + "/" + key.SessionID }
+
+// sessionOf is the inverse of sessionField.
+func sessionOf(field string) chain.SessionKey {
+	supplier, session, _ := strings.Cut(field, "/")
+	return chain.SessionKey{Supplier: supplier, SessionID: session}
+}

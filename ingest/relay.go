@@ -19,6 +19,10 @@ var (
 	ErrStoreFull = errors.New("redis is out of memory")
 	// ErrReadOnly: the Redis we talk to is a replica or refuses writes.
 	ErrReadOnly = errors.New("redis is read-only")
+	// ErrPartitions: the data was written with another number of partitions.
+	ErrPartitions = errors.New("redis holds data for another number of partitions")
+	// errStale: the stored cursor or head is not the one this owner built on.
+	errStale = errors.New("stored state has moved")
 	// ErrPublisherClosed: Publish was called after Close.
 	ErrPublisherClosed = errors.New("publisher closed")
 )

@@ -1,0 +1,90 @@
+package claims
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+const (
+	// checkpointInterval is how often progress reaches the log: it is a summary
+	// for operators and for noticing a Redis that lost data, not the progress
+	// itself.
+	checkpointInterval = 5 * time.Second
+	// checkpointSessions keeps one command under 64 KiB.
+	checkpointSessions = 200
+)
+
+// checkpoints records the progress of active sessions, changes only.
+func (e *Engine) checkpoints(ctx context.Context) error {
+	ticker := time.NewTicker(checkpointInterval)
+	defer ticker.Stop()
+	recorded := make(map[chain.SessionKey]uint64)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		err := e.recordProgress(ctx, recorded)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case deposed(err):
+			return err
+		case err != nil:
+			e.logger.Warn("checkpoint failed, the next one carries it", zap.Error(err))
+		}
+	}
+}
+
+// recordProgress checkpoints, and then drops the part of the streams that the
+// checkpoint and the trees cover.
+func (e *Engine) recordProgress(ctx context.Context, recorded map[chain.SessionKey]uint64) error {
+	mark := e.trees.Mark()
+	var changed []raftfsm.Progress
+	current := make(map[chain.SessionKey]bool)
+	for _, h := range e.trees.Heads() {
+		current[h.Ref.Key()] = true
+		if !h.Sealed && recorded[h.Ref.Key()] != h.Seq {
+			changed = append(changed, headProgress(h))
+		}
+	}
+	for key := range recorded {
+		if !current[key] {
+			delete(recorded, key)
+		}
+	}
+	for len(changed) > 0 {
+		n := min(len(changed), checkpointSessions)
+		if err := e.checkpoint(ctx, changed[:n]); err != nil {
+			return err
+		}
+		for _, p := range changed[:n] {
+			recorded[p.Ref.Key()] = p.Seq
+		}
+		changed = changed[n:]
+	}
+	return e.trees.Trim(ctx, mark)
+}
+
+func (e *Engine) checkpoint(ctx context.Context, progress []raftfsm.Progress) error {
+	if _, err := e.log.Apply(ctx, raftfsm.Checkpoint{Epoch: e.epoch, Progress: progress}); err != nil {
+		return fmt.Errorf("checkpoint %d sessions: %w", len(progress), err)
+	}
+	return nil
+}
+
+func headProgress(h ingest.Head) raftfsm.Progress {
+	return raftfsm.Progress{Ref: h.Ref, Seq: h.Seq, Root: h.Root, Count: h.Count, Sum: h.Sum}
+}
+
+func progressOf(s raftfsm.Session) raftfsm.Progress {
+	return raftfsm.Progress{Ref: s.Ref, Seq: s.Seq, Root: s.Root, Count: s.Count, Sum: s.Sum}
+}

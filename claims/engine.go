@@ -1,0 +1,150 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+const (
+	// maxRounds bounds how often one block is planned again: sealing makes
+	// claims possible, and deciding makes proofs possible, in the same block.
+	maxRounds = 4
+	// parallel bounds the actions of one kind that run at once.
+	parallel = 8
+	// stepTimeout bounds the work for one block, so that a chain node that
+	// hangs cannot hold the engine past a window.
+	stepTimeout = 30 * time.Second
+)
+
+// Config are the terms on which transactions are sent.
+type Config struct {
+	GasPrice      float64 // uPOKT per unit of gas
+	GasAdjustment float64 // gas limit over simulated gas
+	MaxGas        uint64  // no transaction asks for more
+	Memo          string
+}
+
+// Engine drives the claims of one leadership. It holds no decision: losing it
+// at any instant loses nothing.
+type Engine struct {
+	cfg     Config
+	epoch   raftfsm.Epoch
+	feed    Feed
+	chain   Chain
+	log     Log
+	trees   Trees
+	keys    chain.Keys
+	metrics *Metrics
+	logger  *zap.Logger
+
+	scanned int64 // newest block whose transactions were matched to intents
+}
+
+// New makes the engine of one epoch.
+func New(cfg Config, epoch raftfsm.Epoch, feed Feed, c Chain, log Log, trees Trees, keys chain.Keys, m *Metrics, logger *zap.Logger) *Engine {
+	return &Engine{
+		cfg: cfg, epoch: epoch, feed: feed, chain: c, log: log, trees: trees, keys: keys, metrics: m, logger: logger,
+	}
+}
+
+// Run acts on every new block until ctx ends or another leader has taken over.
+func (e *Engine) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.checkpoints(ctx) })
+	group.Go(func() error { return e.blocks(ctx) })
+	return group.Wait()
+}
+
+func (e *Engine) blocks(ctx context.Context) error {
+	height := int64(0)
+	for {
+		block, err := e.feed.Next(ctx, height)
+		if err != nil {
+			return nil // ctx ended
+		}
+		height = block.Height
+		err = e.step(ctx, block)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case deposed(err):
+			return fmt.Errorf("height %d: %w", height, err)
+		case err != nil:
+			e.metrics.stepErrors.Inc()
+			e.logger.Warn("claims step failed, next block retries", zap.Int64("height", height), zap.Error(err))
+		}
+	}
+}
+
+// deposed tells the errors that end a leadership from those that the next
+// block may not see.
+func deposed(err error) bool {
+	return errors.Is(err, raftfsm.ErrStaleEpoch) || errors.Is(err, raftfsm.ErrNotLeader)
+}
+
+// step observes before it plans: what a plan takes for open must still be so.
+func (e *Engine) step(ctx context.Context, block chain.Block) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	if err := e.observe(ctx, block); err != nil {
+		return fmt.Errorf("observe: %w", err)
+	}
+	marks := newMarks()
+	for range maxRounds {
+		in, err := e.input(ctx, block.Height, marks)
+		if err != nil {
+			return err
+		}
+		actions := Plan(in)
+		if len(actions) == 0 {
+			return nil
+		}
+		if err := e.execute(ctx, block, actions, marks); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// input joins the replicated sessions with those that only the trees know yet.
+func (e *Engine) input(ctx context.Context, height int64, marks *marks) (Input, error) {
+	in := Input{Height: height, Windows: make(map[int64]chain.Windows)}
+	in.Held, in.Sent = marks.snapshot()
+	known := make(map[chain.SessionKey]bool)
+	e.log.View(func(s *raftfsm.State) {
+		for session := range s.Sessions() {
+			known[session.Ref.Key()] = true
+			in.Sessions = append(in.Sessions, session)
+		}
+		for intent := range s.Intents() {
+			in.Intents = append(in.Intents, intent)
+		}
+	})
+	for _, h := range e.trees.Heads() {
+		if !known[h.Ref.Key()] {
+			in.Sessions = append(in.Sessions, raftfsm.Session{
+				Ref: h.Ref, Stage: raftfsm.StageActive, Seq: h.Seq, Root: h.Root, Count: h.Count, Sum: h.Sum,
+			})
+		}
+	}
+	for _, s := range in.Sessions {
+		if _, ok := in.Windows[s.Ref.EndHeight]; ok {
+			continue
+		}
+		windows, err := e.chain.Windows(ctx, s.Ref.EndHeight)
+		if err != nil {
+			return Input{}, err
+		}
+		in.Windows[s.Ref.EndHeight] = windows
+	}
+	e.metrics.observeStages(in.Sessions)
+	return in, nil
+}

@@ -1,0 +1,153 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest/failpoint"
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+// execute runs the actions of a plan, those of one kind side by side. An action
+// that fails holds its sessions until the next block; only the loss of
+// leadership stops the rest.
+func (e *Engine) execute(ctx context.Context, block chain.Block, actions []Action, marks *marks) error {
+	for len(actions) > 0 {
+		n := slices.IndexFunc(actions, func(a Action) bool { return a.Kind != actions[0].Kind })
+		if n < 0 {
+			n = len(actions)
+		}
+		group, groupCtx := errgroup.WithContext(ctx)
+		group.SetLimit(parallel)
+		for _, action := range actions[:n] {
+			group.Go(func() error { return e.attempt(groupCtx, block, action, marks) })
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		actions = actions[n:]
+	}
+	return nil
+}
+
+func (e *Engine) attempt(ctx context.Context, block chain.Block, a Action, marks *marks) error {
+	err := e.act(ctx, block, a, marks)
+	if err == nil || deposed(err) {
+		return err
+	}
+	marks.hold(a.Sessions)
+	if errors.Is(err, errNotSettledYet) {
+		return nil
+	}
+	e.metrics.actionErrors.WithLabelValues(a.Kind.String()).Inc()
+	fields := []zap.Field{zap.Stringer("action", a.Kind), zap.Int64("height", block.Height), zap.Error(err)}
+	if len(a.Sessions) > 0 {
+		fields = append(fields, sessionFields(a.Sessions[0].Ref)...)
+	}
+	e.logger.Warn("action failed, next block retries", fields...)
+	return nil
+}
+
+func (e *Engine) act(ctx context.Context, block chain.Block, a Action, marks *marks) error {
+	switch a.Kind {
+	case ActionResend:
+		marks.send(a.Intent.Key())
+		return e.broadcast(ctx, *a.Intent)
+	case ActionProve:
+		return e.prove(ctx, block, a.Sessions, marks)
+	case ActionClaim:
+		return e.submit(ctx, block, raftfsm.EffectClaim, claimMessages(a.Sessions), marks)
+	case ActionSeal:
+		return e.seal(ctx, a.Sessions[0])
+	case ActionDecide:
+		return e.decide(ctx, a.Sessions[0])
+	case ActionSettle:
+		return e.settle(ctx, block, a.Sessions[0])
+	case ActionEnd:
+		return e.end(ctx, block.Height, a.Sessions[0], a.Stage, a.Reason)
+	case ActionForget:
+		return e.forget(ctx, a.Sessions[0])
+	}
+	return fmt.Errorf("unknown action %d", a.Kind)
+}
+
+// seal closes the tree and makes its root the one that the group agrees on.
+func (e *Engine) seal(ctx context.Context, s raftfsm.Session) error {
+	head, err := e.trees.Seal(ctx, s.Ref.Key())
+	if err != nil {
+		return fmt.Errorf("seal tree: %w", err)
+	}
+	cmd := raftfsm.Seal{Epoch: e.epoch, Ref: head.Ref, Root: head.Root, Count: head.Count, Sum: head.Sum, Seq: head.Seq}
+	if _, err := e.log.Apply(ctx, cmd); err != nil {
+		return fmt.Errorf("record seal: %w", err)
+	}
+	failpoint.Hit("claims.after_seal")
+	e.logger.Info("session sealed", append(sessionFields(head.Ref),
+		zap.Uint64("relays", head.Count), zap.Uint64("compute_units", head.Sum))...)
+	return nil
+}
+
+// decide records whether the claim must be proved.
+func (e *Engine) decide(ctx context.Context, s raftfsm.Session) error {
+	required, err := e.chain.ProofRequired(ctx, s.Ref, s.Root)
+	if err != nil {
+		return fmt.Errorf("decide whether a proof is required: %w", err)
+	}
+	need := raftfsm.ProofNotRequired
+	if required {
+		need = raftfsm.ProofRequired
+	}
+	e.metrics.proofNeeds.WithLabelValues(need.String()).Inc()
+	return e.advance(ctx, raftfsm.Transition{Key: s.Ref.Key(), Stage: s.Stage, ProofRequired: need})
+}
+
+// end puts a session into a terminal stage and frees its tree.
+func (e *Engine) end(ctx context.Context, height int64, s raftfsm.Session, stage raftfsm.Stage, why Reason) error {
+	if s.Stage == raftfsm.StageActive {
+		if err := e.checkpoint(ctx, []raftfsm.Progress{progressOf(s)}); err != nil {
+			return err
+		}
+	}
+	t := raftfsm.Transition{Key: s.Ref.Key(), Stage: stage, Reason: string(why), Height: height}
+	if err := e.advance(ctx, t); err != nil {
+		return err
+	}
+	e.metrics.unpaid(s, stage, why)
+	e.logger.Error("session ended unpaid", append(sessionFields(s.Ref),
+		zap.Stringer("stage", stage), zap.String("reason", string(why)), zap.Uint64("relays", s.Count))...)
+	return e.free(ctx, s)
+}
+
+func (e *Engine) forget(ctx context.Context, s raftfsm.Session) error {
+	if err := e.free(ctx, s); err != nil {
+		return err
+	}
+	_, err := e.log.Apply(ctx, raftfsm.Forget{Epoch: e.epoch, Keys: []chain.SessionKey{s.Ref.Key()}})
+	return err
+}
+
+// free removes what Redis holds for an ended session. It may be repeated.
+func (e *Engine) free(ctx context.Context, s raftfsm.Session) error {
+	if err := e.trees.Forget(ctx, s.Ref.Key()); err != nil {
+		return fmt.Errorf("remove tree: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) advance(ctx context.Context, transitions ...raftfsm.Transition) error {
+	_, err := e.log.Apply(ctx, raftfsm.Advance{Epoch: e.epoch, Transitions: transitions})
+	return err
+}
+
+func sessionFields(ref chain.SessionRef) []zap.Field {
+	return []zap.Field{
+		zap.String("supplier", ref.Supplier), zap.String("session", ref.SessionID),
+		zap.String("service", ref.Service), zap.Int64("session_end", ref.EndHeight),
+	}
+}

@@ -1,0 +1,89 @@
+package claims
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+// Metrics counts what claims do. One set serves every leadership of a process.
+type Metrics struct {
+	stages       *prometheus.GaugeVec
+	submitted    map[raftfsm.EffectKind]prometheus.Counter
+	outcomes     map[raftfsm.EffectKind]*prometheus.CounterVec
+	broadcasts   *prometheus.CounterVec
+	proofNeeds   *prometheus.CounterVec
+	ended        *prometheus.CounterVec
+	upokt        *prometheus.CounterVec
+	lostRelays   *prometheus.CounterVec
+	foreignRoots prometheus.Counter
+	stepErrors   prometheus.Counter
+	actionErrors *prometheus.CounterVec
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	f := promauto.With(reg)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	return &Metrics{
+		stages: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ha_miner_sessions_by_state", Help: "Sessions by stage, as the leader sees them.",
+		}, []string{"state"}),
+		submitted: map[raftfsm.EffectKind]prometheus.Counter{
+			raftfsm.EffectClaim: counter("ha_miner_claims_submitted_total", "Claims seen on chain."),
+			raftfsm.EffectProof: counter("ha_miner_proofs_submitted_total", "Proofs seen validated on chain."),
+		},
+		outcomes: map[raftfsm.EffectKind]*prometheus.CounterVec{
+			raftfsm.EffectClaim: vec("ha_miner_claim_inclusion_outcome_total", "Claim transactions by what became of them.", "outcome"),
+			raftfsm.EffectProof: vec("ha_miner_proof_inclusion_outcome_total", "Proof transactions by what became of them.", "outcome"),
+		},
+		broadcasts:   vec("ha_miner_tx_broadcasts_total", "Broadcasts by kind and the node's answer.", "kind", "result"),
+		proofNeeds:   vec("ha_miner_proof_requirement_checks_total", "Claims by whether the chain requires a proof.", "requirement"),
+		ended:        vec("ha_miner_sessions_ended_total", "Sessions by how they ended and why.", "state", "reason"),
+		upokt:        vec("ha_miner_upokt_earned_total", "uPOKT that settled claims were worth, by service.", "service_id"),
+		lostRelays:   vec("ha_miner_relays_unpaid_total", "Relays in trees that ended unpaid, by reason.", "reason"),
+		foreignRoots: counter("ha_miner_foreign_claim_root_total", "Observations of a claim with a root that is not ours."),
+		stepErrors:   counter("ha_miner_claims_step_errors_total", "Blocks for which observing or planning failed."),
+		actionErrors: vec("ha_miner_claims_action_errors_total", "Planned actions that failed, by action.", "action"),
+	}
+}
+
+func (m *Metrics) observeStages(sessions []raftfsm.Session) {
+	counts := make(map[raftfsm.Stage]int)
+	for _, s := range sessions {
+		counts[s.Stage]++
+	}
+	for _, stage := range raftfsm.Stages() {
+		m.stages.WithLabelValues(stage.String()).Set(float64(counts[stage]))
+	}
+}
+
+func (m *Metrics) resolved(intent raftfsm.Intent, r raftfsm.Resolve) {
+	outcome := "landed"
+	switch {
+	case r.Status == raftfsm.IntentLanded:
+		m.submitted[intent.Kind].Add(float64(len(intent.Sessions)))
+	case r.Code != 0:
+		outcome = "failed"
+	default:
+		outcome = "expired"
+	}
+	m.outcomes[intent.Kind].WithLabelValues(outcome).Inc()
+}
+
+func (m *Metrics) unpaid(s raftfsm.Session, stage raftfsm.Stage, why Reason) {
+	m.ended.WithLabelValues(stage.String(), string(why)).Inc()
+	m.lostRelays.WithLabelValues(string(why)).Add(float64(s.Count))
+}
+
+func (m *Metrics) paid(s raftfsm.Session, settlement chain.Settlement) {
+	m.ended.WithLabelValues(raftfsm.StageSettled.String(), "").Inc()
+	m.upokt.WithLabelValues(s.Ref.Service).Add(float64(settlement.Upokt))
+}

@@ -1,0 +1,166 @@
+package claims
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+// How long the planner waits and how much it puts together, in blocks and
+// messages.
+const (
+	maxBatch = 30
+	// settleGrace is how many blocks after its settlement height a claim may
+	// still be unsettled before it counts as lost.
+	settleGrace = 10
+	// forgetAfter is how many blocks an ended session stays for inspection.
+	forgetAfter = 100
+)
+
+// Input is everything a plan depends on.
+type Input struct {
+	Height   int64 // the newest block; a broadcast lands at the next one at the earliest
+	Sessions []raftfsm.Session
+	Intents  []raftfsm.Intent
+	Windows  map[int64]chain.Windows // by session end height
+	// Held are the sessions of which an action failed in this block, and Sent
+	// the intents that were broadcast in it: both wait for the next block.
+	Held map[chain.SessionKey]bool
+	Sent map[raftfsm.IntentKey]bool
+}
+
+// Plan decides what to do at a height. It is pure, and its order is the same
+// for equal inputs: by kind, then urgency, then key.
+func Plan(in Input) []Action {
+	in.Sessions = slices.Clone(in.Sessions)
+	slices.SortFunc(in.Sessions, bySession)
+	p := &planner{Input: in, effects: effectsOf(in.Intents)}
+	p.resends()
+	for _, s := range p.Sessions {
+		p.session(s)
+	}
+	p.batches()
+	slices.SortStableFunc(p.actions, func(a, b Action) int { return cmp.Compare(a.Kind, b.Kind) })
+	return p.actions
+}
+
+// bySession puts the sessions that end first, and so close first, in front.
+func bySession(a, b raftfsm.Session) int {
+	if c := cmp.Compare(a.Ref.EndHeight, b.Ref.EndHeight); c != 0 {
+		return c
+	}
+	return a.Ref.Key().Compare(b.Ref.Key())
+}
+
+type planner struct {
+	Input
+	effects map[effectKey]effect
+	actions []Action
+	claim   []raftfsm.Session // ready to be claimed
+	prove   []raftfsm.Session // ready to be proved
+}
+
+func (p *planner) add(a Action) { p.actions = append(p.actions, a) }
+
+func (p *planner) one(kind ActionKind, s raftfsm.Session) {
+	p.add(Action{Kind: kind, Sessions: []raftfsm.Session{s}})
+}
+
+func (p *planner) end(s raftfsm.Session, stage raftfsm.Stage, why Reason) {
+	p.add(Action{Kind: ActionEnd, Sessions: []raftfsm.Session{s}, Stage: stage, Reason: why})
+}
+
+func (p *planner) session(s raftfsm.Session) {
+	windows, known := p.Windows[s.Ref.EndHeight]
+	if !known || p.Held[s.Ref.Key()] {
+		return
+	}
+	switch s.Stage {
+	case raftfsm.StageActive:
+		p.active(s, windows)
+	case raftfsm.StageSealed:
+		p.sealed(s, windows)
+	case raftfsm.StageClaimed:
+		p.claimed(s, windows)
+	case raftfsm.StageProved:
+		p.settle(s, windows)
+	default:
+		if p.Height > s.EndedHeight+forgetAfter {
+			p.one(ActionForget, s)
+		}
+	}
+}
+
+// active seals at the opening of the claim window: from that height on the
+// chain rewards no further relay of the session.
+func (p *planner) active(s raftfsm.Session, w chain.Windows) {
+	switch {
+	case p.Height < w.ClaimOpen:
+	case p.Height >= w.ClaimClose:
+		p.end(s, raftfsm.StageLost, ReasonClaimWindowPast)
+	default:
+		p.one(ActionSeal, s)
+	}
+}
+
+func (p *planner) sealed(s raftfsm.Session, w chain.Windows) {
+	open := p.effects[effectKey{raftfsm.EffectClaim, s.Ref.Key()}].open
+	switch {
+	case s.Count == 0:
+		p.end(s, raftfsm.StageSkipped, ReasonEmpty)
+	case p.Height > w.ClaimClose:
+		p.end(s, raftfsm.StageLost, ReasonClaimWindowPast)
+	case p.Height == w.ClaimClose || open:
+		// Too late for a new transaction, or one is under way.
+	default:
+		p.claim = append(p.claim, s)
+	}
+}
+
+func (p *planner) claimed(s raftfsm.Session, w chain.Windows) {
+	open := p.effects[effectKey{raftfsm.EffectProof, s.Ref.Key()}].open
+	switch {
+	case p.Height >= w.Settlement:
+		p.settle(s, w)
+	case p.Height < w.ProofOpen || s.ProofRequired == raftfsm.ProofNotRequired:
+	case s.ProofRequired == raftfsm.ProofUndecided:
+		p.one(ActionDecide, s)
+	case p.Height < w.ProofClose && !open:
+		p.prove = append(p.prove, s)
+	}
+}
+
+// settle looks for the end of a claim, and gives up when the chain should long
+// have ended it.
+func (p *planner) settle(s raftfsm.Session, w chain.Windows) {
+	switch {
+	case p.Height < w.Settlement:
+	case p.Height > w.Settlement+settleGrace:
+		p.end(s, raftfsm.StageLost, ReasonNotSettled)
+	default:
+		p.one(ActionSettle, s)
+	}
+}
+
+// resends broadcasts open intents again until they are observed to have landed
+// or died: a node may have dropped them.
+func (p *planner) resends() {
+	intents := slices.Clone(p.Intents)
+	slices.SortFunc(intents, func(a, b raftfsm.Intent) int { return a.Key().Compare(b.Key()) })
+	for _, intent := range intents {
+		if intent.Status == raftfsm.IntentPending && !p.Sent[intent.Key()] {
+			p.add(Action{Kind: ActionResend, Intent: &intent})
+		}
+	}
+}
+
+func (p *planner) batches() {
+	for _, batch := range p.group(raftfsm.EffectProof, p.prove) {
+		p.add(Action{Kind: ActionProve, Sessions: batch})
+	}
+	for _, batch := range p.group(raftfsm.EffectClaim, p.claim) {
+		p.add(Action{Kind: ActionClaim, Sessions: batch})
+	}
+}

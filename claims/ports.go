@@ -1,0 +1,68 @@
+package claims
+
+import (
+	"context"
+	"crypto/sha256"
+
+	prooftypes "github.com/pokt-network/poktroll/x/proof/types"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+// Feed tells the height.
+type Feed interface {
+	Latest() chain.Block
+	Next(ctx context.Context, height int64) (chain.Block, error)
+}
+
+// Observer reads what the chain decided.
+type Observer interface {
+	ClaimsEndingAt(ctx context.Context, sessionEnd int64) (map[chain.SessionKey]prooftypes.Claim, error)
+	TxResults(ctx context.Context, height int64) (map[[sha256.Size]byte]chain.TxResult, error)
+	Settlements(ctx context.Context, height int64) ([]chain.Settlement, error)
+}
+
+// Rules are the chain's answers that a plan needs.
+type Rules interface {
+	Windows(ctx context.Context, sessionEnd int64) (chain.Windows, error)
+	BlockAt(ctx context.Context, height int64) (chain.Block, error)
+	ProofRequired(ctx context.Context, ref chain.SessionRef, root []byte) (bool, error)
+}
+
+// Sender puts transactions on chain.
+type Sender interface {
+	SignTx(ctx context.Context, key *chain.SupplierKey, draft chain.TxDraft) ([]byte, error)
+	Simulate(ctx context.Context, tx []byte) (gas uint64, err error)
+	Broadcast(ctx context.Context, tx []byte) error
+}
+
+// Chain is all of the chain that this package uses; *chain.Client is one.
+type Chain interface {
+	Observer
+	Rules
+	Sender
+}
+
+// Log is the replicated state: the only memory of this package.
+type Log interface {
+	Apply(ctx context.Context, cmd raftfsm.Command) (raftfsm.Result, error)
+	VerifyLeader(ctx context.Context) error
+	View(f func(*raftfsm.State))
+}
+
+// Stream is the log of relays behind the trees.
+type Stream interface {
+	Mark() ingest.Mark
+	Trim(ctx context.Context, mark ingest.Mark) error
+}
+
+// Trees are the session trees of this ownership.
+type Trees interface {
+	Stream
+	Heads() []ingest.Head
+	Seal(ctx context.Context, key chain.SessionKey) (ingest.Head, error)
+	Prove(ctx context.Context, key chain.SessionKey, path []byte) ([]byte, error)
+	Forget(ctx context.Context, key chain.SessionKey) error
+}

@@ -1,0 +1,67 @@
+package claims
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+// settle looks for the event that ended the claim of s, from its settlement
+// height on. Nothing is found while the chain has not settled it yet.
+func (e *Engine) settle(ctx context.Context, block chain.Block, s raftfsm.Session) error {
+	windows, err := e.chain.Windows(ctx, s.Ref.EndHeight)
+	if err != nil {
+		return err
+	}
+	for h := windows.Settlement; h <= block.Height; h++ {
+		settlement, found, err := e.settlementAt(ctx, h, s.Ref)
+		if err != nil {
+			return err
+		}
+		if found {
+			return e.ended(ctx, h, s, settlement)
+		}
+	}
+	return errNotSettledYet
+}
+
+// errNotSettledYet holds the session until the next block.
+var errNotSettledYet = errors.New("the chain has not settled the claim yet")
+
+func (e *Engine) settlementAt(ctx context.Context, height int64, ref chain.SessionRef) (chain.Settlement, bool, error) {
+	settlements, err := e.chain.Settlements(ctx, height)
+	if err != nil {
+		return chain.Settlement{}, false, err
+	}
+	for _, s := range settlements {
+		if s.Supplier == ref.Supplier && s.Application == ref.Application && s.Service == ref.Service && s.SessionEnd == ref.EndHeight {
+			return s, true, nil
+		}
+	}
+	return chain.Settlement{}, false, nil
+}
+
+func (e *Engine) ended(ctx context.Context, height int64, s raftfsm.Session, settlement chain.Settlement) error {
+	switch settlement.Verdict {
+	case chain.VerdictExpired:
+		return e.end(ctx, height, s, raftfsm.StageExpired, ReasonClaimExpired)
+	case chain.VerdictDiscarded:
+		return e.end(ctx, height, s, raftfsm.StageLost, ReasonClaimDiscarded)
+	}
+	t := raftfsm.Transition{Key: s.Ref.Key(), Stage: raftfsm.StageSettled, Height: height, Upokt: settlement.Upokt}
+	if err := e.advance(ctx, t); err != nil {
+		return err
+	}
+	e.metrics.paid(s, settlement)
+	if settlement.Relays != s.Count {
+		e.logger.Error("the chain settled another number of relays than were sealed",
+			append(sessionFields(s.Ref), zap.Uint64("sealed", s.Count), zap.Uint64("settled", settlement.Relays))...)
+	}
+	e.logger.Info("session settled", append(sessionFields(s.Ref),
+		zap.Uint64("relays", settlement.Relays), zap.Uint64("upokt", settlement.Upokt))...)
+	return e.free(ctx, s)
+}

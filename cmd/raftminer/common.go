@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/config"
+	"github.com/raftminer/raftminer/ingest"
+)
+
+const (
+	// maxBlockAge is how old the newest block may be before a process is no
+	// longer ready: its view of sessions and windows is then a guess.
+	maxBlockAge = 5 * time.Minute
+	pingTimeout = time.Second
+)
+
+// common is what both roles are built from.
+type common struct {
+	cfg      *config.Config
+	log      *zap.Logger
+	registry *prometheus.Registry
+	chain    *chain.Client
+	feed     *chain.Feed
+	redis    redis.UniversalClient
+	keys     chain.Keys
+	names    ingest.Keys
+}
+
+func newCommon(path string, role config.Role) (*common, error) {
+	cfg, err := config.Load(path, role)
+	if err != nil {
+		return nil, err
+	}
+	log, err := newLogger(cfg.Logging.Level, cfg.Logging.Format, string(role))
+	if err != nil {
+		return nil, err
+	}
+	keys, err := loadKeys(cfg.Keys.File)
+	if err != nil {
+		return nil, err
+	}
+	options, err := redis.ParseURL(cfg.Redis.URL.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("redis.url: %w", err)
+	}
+	var nodes []chain.Node
+	for _, n := range cfg.Chain.Nodes {
+		nodes = append(nodes, chain.Node{RPC: n.RPC, GRPC: n.GRPC})
+	}
+	client, err := chain.Dial(cfg.Chain.ID, nodes)
+	if err != nil {
+		return nil, err
+	}
+	return &common{
+		cfg: cfg, log: log, registry: newRegistry(), chain: client, feed: chain.NewFeed(client, log),
+		redis: redis.NewClient(options), keys: keys,
+		names: ingest.NewKeys(cfg.Redis.Namespace.BasePrefix, cfg.Chain.ID, cfg.Cluster.ID, cfg.Cluster.Partitions),
+	}, nil
+}
+
+func loadKeys(path string) (chain.Keys, error) {
+	secrets, err := config.LoadKeysFile(path)
+	if err != nil {
+		return nil, err
+	}
+	keys := make(chain.Keys, len(secrets))
+	for _, secret := range secrets {
+		key, err := chain.NewSupplierKey(secret)
+		if err != nil {
+			return nil, fmt.Errorf("keys file %s: %w", path, err)
+		}
+		keys[key.Address()] = key
+	}
+	return keys, nil
+}
+
+// checks are the conditions that both roles need to be of use.
+func (c *common) checks() []check {
+	return []check{
+		{"redis", func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
+			defer cancel()
+			return c.redis.Ping(ctx).Err()
+		}},
+		{"chain", func() error {
+			latest := c.feed.Latest()
+			if latest.Height == 0 {
+				return fmt.Errorf("no block seen yet")
+			}
+			if age := time.Since(latest.Time); age > maxBlockAge {
+				return fmt.Errorf("newest block %d is %s old", latest.Height, age.Round(time.Second))
+			}
+			return nil
+		}},
+	}
+}
+
+func (c *common) close() {
+	if err := c.redis.Close(); err != nil {
+		c.log.Warn("close redis", zap.Error(err))
+	}
+	if err := c.chain.Close(); err != nil {
+		c.log.Warn("close chain", zap.Error(err))
+	}
+	_ = c.log.Sync() // standard error may not support it
+}

@@ -1,0 +1,62 @@
+// Command raftminer is the relayer, the miner and their tools.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/raftminer/raftminer/config"
+)
+
+// Exit codes, as in docs/exit-codes.md.
+const (
+	exitFailed       = 1
+	exitUsage        = 2
+	exitInvalidInput = 5
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	os.Exit(execute(ctx, os.Args[1:]))
+}
+
+func execute(ctx context.Context, args []string) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, err)
+	var problems config.Problems
+	var usage usageError
+	switch {
+	case errors.As(err, &problems):
+		return exitInvalidInput
+	case errors.As(err, &usage):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError marks errors of the command line itself.
+type usageError struct{ error }
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "raftminer",
+		Short:         "Relay mining for Pocket Network suppliers that survives the death of any process",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(minerCommand(), relayerCommand(), configCommand())
+	return root
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/raftminer/raftminer/claims"
+	"github.com/raftminer/raftminer/config"
+	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+// exitTemporary is EX_TEMPFAIL: a supervisor should start the process again.
+const exitTemporary = 75
+
+func minerCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "miner",
+		Short: "Member of the raft group; its leader builds trees, claims and proves",
+		Args:  exactArgs(0),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return runMiner(cmd.Context(), path) },
+	}
+	configFlag(cmd, &path)
+	return cmd
+}
+
+// miner is one member of the group.
+type miner struct {
+	*common
+	node          *raftfsm.Node
+	claimsMetrics *claims.Metrics
+	ingestMetrics *ingest.Metrics
+	terms         claims.Config
+}
+
+func runMiner(ctx context.Context, path string) error {
+	c, err := newCommon(path, config.RoleMiner)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	m := &miner{common: c, claimsMetrics: claims.NewMetrics(c.registry), ingestMetrics: ingest.NewMetrics(c.registry)}
+	price, err := c.cfg.Tx.Price()
+	if err != nil {
+		return err
+	}
+	m.terms = claims.Config{
+		GasPrice: price, GasAdjustment: c.cfg.Tx.GasAdjustment, MaxGas: c.cfg.Tx.GasLimit,
+		Memo: "raftminer " + c.cfg.Cluster.ID,
+	}
+	if m.node, err = raftfsm.Open(m.raftConfig(), c.registry, c.log); err != nil {
+		return err
+	}
+	return m.run(ctx)
+}
+
+// run ends when ctx does: the node hands leadership over before the rest stops.
+func (m *miner) run(ctx context.Context) error {
+	nodeDone := make(chan struct{})
+	group, err := m.background(context.Background(), append(m.checks(), check{"raft", m.leaderKnown}))
+	if err != nil {
+		return errors.Join(err, m.node.Close())
+	}
+	nodeCtx, stopNode := context.WithCancel(ctx)
+	group.Add(
+		func() error { defer close(nodeDone); return m.node.Run(nodeCtx, m.lead) },
+		func(error) { stopNode(); <-nodeDone })
+	m.log.Info("miner started", zap.String("node", m.cfg.Miner.NodeID), zap.Int("suppliers", len(m.keys)))
+	return group.Run()
+}
+
+// lead is this node's work for as long as its epoch is the open one. Any error
+// ends the leadership: a leader that cannot work must not stay one.
+func (m *miner) lead(ctx context.Context, epoch raftfsm.Epoch) error {
+	owner, err := ingest.Acquire(ctx, m.redis, m.names, epoch.String(), m.cfg.Miner.NodeID, ingest.Options{
+		FlushInterval: m.cfg.Miner.Ingest.FlushInterval, FlushRelays: m.cfg.Miner.Ingest.FlushRelays,
+		Metrics: m.ingestMetrics, Log: m.log,
+	})
+	if err != nil {
+		return err
+	}
+	m.log.Info("partitions acquired", zap.Stringer("epoch", epoch), zap.Int("sessions", len(owner.Heads())))
+	engine := claims.New(m.terms, epoch, m.feed, m.chain, m.node, owner, m.keys, m.claimsMetrics, m.log)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return owner.Run(ctx) })
+	group.Go(func() error { return engine.Run(ctx) })
+	return group.Wait()
+}
+
+func (m *miner) leaderKnown() error {
+	if m.node.Status().LeaderID == "" {
+		return errors.New("no leader is known")
+	}
+	return nil
+}
+
+func (m *miner) raftConfig() raftfsm.Config {
+	r := m.cfg.Miner.Raft
+	cfg := raftfsm.Config{
+		NodeID: m.cfg.Miner.NodeID, DataDir: m.cfg.Miner.DataDir,
+		Bind: r.Bind, Advertise: r.Advertise,
+		ClusterID: m.cfg.Cluster.ID, Partitions: m.cfg.Cluster.Partitions,
+		BootstrapExpect:  r.BootstrapExpect,
+		HeartbeatTimeout: r.Heartbeat, ElectionTimeout: r.Election, LeaderLeaseTimeout: r.Lease, CommitTimeout: r.Commit,
+		Exit: func(reason error) {
+			fmt.Fprintln(os.Stderr, reason)
+			os.Exit(exitTemporary)
+		},
+	}
+	for _, p := range r.Peers {
+		cfg.Peers = append(cfg.Peers, raftfsm.Peer{ID: p.ID, Addr: p.Addr})
+	}
+	return cfg
+}

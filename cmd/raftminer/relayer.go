@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/oklog/run"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/chain/ring"
+	"github.com/raftminer/raftminer/config"
+	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/relayproxy"
+)
+
+// drainTimeout bounds how long relays in flight may take at shutdown.
+const drainTimeout = 15 * time.Second
+
+func relayerCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "relayer",
+		Short: "Verify, serve, sign and publish relays",
+		Args:  exactArgs(0),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return runRelayer(cmd.Context(), path) },
+	}
+	configFlag(cmd, &path)
+	return cmd
+}
+
+func configFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVarP(path, "config", "c", "raftminer.yaml", "configuration file")
+}
+
+func runRelayer(ctx context.Context, path string) error {
+	c, err := newCommon(path, config.RoleRelayer)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	publisher := ingest.NewPublisher(c.redis, c.names, c.registry, c.log)
+	server, err := relayproxy.New(serviceConfig(c.cfg), relayproxy.Deps{
+		Keys: c.keys, Head: c.feed, Sessions: c.chain, Services: c.chain, Verifier: ring.NewVerifier(),
+		Publisher: publisher, Registerer: c.registry, Log: c.log,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.cfg.Relayer.ListenAddr)
+	if err != nil {
+		return fmt.Errorf("relayer.listen_addr: %w", err)
+	}
+	group, err := c.background(ctx, append(c.checks(), check{"relays", server.Ready}))
+	if err != nil {
+		return err
+	}
+	group.Add(
+		func() error { return server.Serve(listener) },
+		func(error) { drain(server, c.log) })
+	c.log.Info("relayer started", zap.String("listen_addr", listener.Addr().String()), zap.Int("suppliers", len(c.keys)))
+	err = group.Run()
+	// Last: relays in flight have published or were refused by now.
+	if closeErr := publisher.Close(); closeErr != nil {
+		c.log.Error("close publisher", zap.Error(closeErr))
+	}
+	return err
+}
+
+func drain(server *relayproxy.Server, log *zap.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		log.Error("drain", zap.Error(err))
+	}
+}
+
+// background starts a group with what every role runs: the block feed, the ops
+// server, and the end of the group when ctx ends.
+func (c *common) background(ctx context.Context, checks []check) (*run.Group, error) {
+	ctx, stop := context.WithCancel(ctx)
+	feedCtx, stopFeed := context.WithCancel(context.Background())
+	var group run.Group
+	group.Add(func() error { <-ctx.Done(); return nil }, func(error) { stop() })
+	group.Add(
+		func() error { return c.feed.Run(feedCtx) },
+		func(error) { stopFeed() })
+	if !c.cfg.Metrics.Enabled {
+		return &group, nil
+	}
+	ops, err := newOpsServer(c.cfg.Metrics.Addr, c.registry, checks)
+	if err != nil {
+		stop()
+		stopFeed()
+		return nil, err
+	}
+	group.Add(ops.run, func(error) { ops.stop() })
+	return &group, nil
+}
+
+func serviceConfig(cfg *config.Config) relayproxy.Config {
+	out := relayproxy.Config{Services: make(map[string]relayproxy.Service)}
+	for id, s := range cfg.Services {
+		service := relayproxy.Service{
+			Backends: make(map[relayproxy.RPCType]relayproxy.Backend), DefaultBackend: rpcType(s.DefaultBackend),
+			Timeout: s.Timeout, MaxRequestBody: int(s.MaxRequestBody), MaxResponseBody: int(s.MaxResponseBody),
+			ForwardPocketHeaders: s.ForwardPocketHeaders,
+		}
+		for name, b := range s.Backends {
+			service.Backends[rpcType(name)] = relayproxy.Backend{
+				URL: b.URL, Headers: b.Headers,
+				Username: b.Authentication.Username, Password: b.Authentication.Password.Reveal(),
+			}
+		}
+		out.Services[id] = service
+	}
+	return out
+}
+
+// rpcType is the type of a name that the configuration has validated.
+func rpcType(name string) relayproxy.RPCType {
+	t, _ := relayproxy.ParseRPCType(name)
+	return t
+}

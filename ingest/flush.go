@@ -1,0 +1,114 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest/failpoint"
+	"github.com/raftminer/raftminer/ingest/sessiontree"
+)
+
+// writeTimeout bounds a write. Writes are not cut off when the leadership ends:
+// an owner that lost it has to learn that it is fenced, not guess.
+const writeTimeout = 2 * time.Second
+
+// change is what a flush does to one session.
+type change struct {
+	session *session
+	head    Head // the new one
+	delta   sessiontree.Delta
+}
+
+// flush stores the trees and the cursor in one script. After an error nothing
+// in memory can be trusted any more: the trees are dropped and read again.
+func (p *partition) flush(ctx context.Context) error {
+	if p.read == p.cursor {
+		return nil
+	}
+	start := time.Now()
+	changes, err := p.changes()
+	if err == nil {
+		err = p.store(ctx, changes)
+	}
+	if err != nil {
+		return p.recover(ctx, err)
+	}
+	for _, c := range changes {
+		added := c.head.Count - c.session.head.Count
+		c.session.head = c.head
+		c.session.tree.Settle(c.delta)
+		p.metrics.added.Add(float64(added))
+	}
+	p.cursor, p.pending = p.read, 0
+	p.metrics.flushes.Inc()
+	p.metrics.duration.Observe(time.Since(start).Seconds())
+	return nil
+}
+
+// changes commits the dirty trees, in the order of their keys.
+func (p *partition) changes() ([]change, error) {
+	var keys []chain.SessionKey
+	for key, s := range p.sessions {
+		if s.tree.Dirty() {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, chain.SessionKey.Compare)
+	changes := make([]change, 0, len(keys))
+	for _, key := range keys {
+		s := p.sessions[key]
+		delta, err := s.tree.Commit()
+		if err != nil {
+			return nil, fmt.Errorf("commit tree of session %s: %w", key.SessionID, err)
+		}
+		head := s.head
+		head.Seq++
+		head.Root, head.Count, head.Sum = delta.Root, delta.Count, delta.Sum
+		changes = append(changes, change{session: s, head: head, delta: delta})
+	}
+	return changes, nil
+}
+
+func (p *partition) store(ctx context.Context, changes []change) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	keys := []string{p.keys.Meta(p.number), p.keys.Heads(p.number)}
+	args := []any{p.epoch, p.owner, p.cursor.String(), p.read.String()}
+	for _, c := range changes {
+		keys = append(keys, p.keys.Nodes(c.head.Ref.Key()))
+		args = append(args, sessionField(c.head.Ref.Key()), c.session.head.Seq, c.head.encode(), len(c.delta.Deletes), len(c.delta.Sets))
+		for i := range c.delta.Deletes {
+			args = append(args, c.delta.Deletes[i][:])
+		}
+		for i := range c.delta.Sets {
+			args = append(args, c.delta.Sets[i].Digest[:], c.delta.Sets[i].Data)
+		}
+	}
+	failpoint.Hit("flush.before_script")
+	err := flushScript.Run(ctx, p.rdb, keys, args...).Err()
+	failpoint.Hit("flush.after_script")
+	if err != nil {
+		return p.counted(refusal(err))
+	}
+	return nil
+}
+
+// recover puts the partition back on what Redis holds. Being fenced is final.
+func (p *partition) recover(ctx context.Context, cause error) error {
+	if errors.Is(cause, ErrFenced) {
+		p.log.Warn("write refused by the fence", zap.Int("partition", p.number), zap.Error(cause))
+		return cause
+	}
+	p.metrics.failed.Inc()
+	p.log.Warn("flush failed, reading on from what is stored", zap.Int("partition", p.number), zap.Error(cause))
+	if err := p.acquire(ctx); err != nil {
+		return fmt.Errorf("%w, after: %w", err, cause)
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+package ingest
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics counts what owners do. One set serves every ownership of a process.
+type Metrics struct {
+	consumed *prometheus.CounterVec
+	added    prometheus.Counter
+	flushes  prometheus.Counter
+	fenced   prometheus.Counter
+	failed   prometheus.Counter
+	duration prometheus.Histogram
+	trees    prometheus.Gauge
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	f := promauto.With(reg)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	return &Metrics{
+		consumed: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ha_miner_relays_consumed_total", Help: "Stream entries read, by what became of them.",
+		}, []string{"result"}),
+		added:   counter("ha_miner_relays_added_to_smst_total", "Relays that are in a stored tree."),
+		flushes: counter("ha_miner_flushes_total", "Flushes that were stored."),
+		fenced:  counter("ha_miner_flush_fenced_total", "Writes refused because another owner holds the fence."),
+		failed:  counter("ha_miner_flush_errors_total", "Flushes that failed or whose outcome is unknown; they are read again."),
+		duration: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "ha_miner_flush_seconds", Help: "Duration of a flush.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 12),
+		}),
+		trees: f.NewGauge(prometheus.GaugeOpts{Name: "ha_miner_session_trees_active", Help: "Trees that are not sealed."}),
+	}
+}
+
+// What became of a stream entry.
+const (
+	resultAdded     = "added"
+	resultDuplicate = "duplicate"
+	resultLate      = "late"      // its session was sealed already
+	resultMalformed = "malformed" // not a relay
+	resultForeign   = "foreign"   // header or weight differ from the session's
+)

@@ -1,0 +1,250 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/raftminer/raftminer/chain"
+)
+
+const (
+	// maxPending bounds what one flush script carries: at some 8 nodes a relay
+	// it holds Redis up for about 10 ms.
+	maxPending = 512
+	// blockFor is how long a read waits for entries, and so how long an owner
+	// that has to stop may take to notice.
+	blockFor = 40 * time.Millisecond
+	// readPause is the wait after Redis failed.
+	readPause = 100 * time.Millisecond
+	// replicaWait bounds the wait for a replica to learn of a raised fence.
+	replicaWait = 100 * time.Millisecond
+)
+
+// Options tune an owner.
+type Options struct {
+	FlushInterval time.Duration // longest time a relay is only in the stream
+	FlushRelays   int           // a partition with so many is flushed at once
+	Metrics       *Metrics
+	Log           *zap.Logger
+}
+
+// Owner is one epoch's ownership of all partitions.
+type Owner struct {
+	rdb     redis.UniversalClient
+	keys    Keys
+	epoch   string
+	owner   string
+	opts    Options
+	metrics *Metrics
+	log     *zap.Logger
+	parts   []*partition
+}
+
+// Acquire raises the fence of every partition to epoch and takes over what is
+// stored. From then on no earlier owner can write. ErrFenced says that a later
+// one exists.
+func Acquire(ctx context.Context, rdb redis.UniversalClient, keys Keys, epoch, owner string, opts Options) (*Owner, error) {
+	o := &Owner{rdb: rdb, keys: keys, epoch: epoch, owner: owner, opts: opts, metrics: opts.Metrics, log: opts.Log.Named("ingest")}
+	group, ctx := errgroup.WithContext(ctx)
+	for n := range keys.Partitions() {
+		p := &partition{Owner: o, number: n}
+		o.parts = append(o.parts, p)
+		group.Go(func() error { return p.acquire(ctx) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("acquire partitions for epoch %s: %w", epoch, err)
+	}
+	o.awaitReplica(ctx)
+	return o, nil
+}
+
+// awaitReplica gives a replica the chance to know the fence before this owner
+// acts on it, so that a failover right now does not lose it.
+func (o *Owner) awaitReplica(ctx context.Context) {
+	client, ok := o.rdb.(*redis.Client)
+	if !ok {
+		return
+	}
+	role, err := client.Do(ctx, "ROLE").Slice()
+	if err != nil || len(role) < 3 {
+		return
+	}
+	if replicas, _ := role[2].([]any); len(replicas) == 0 {
+		return
+	}
+	if confirmed, err := client.Wait(ctx, 1, replicaWait).Result(); err != nil || confirmed == 0 {
+		o.log.Warn("no replica confirmed the fence", zap.Error(err))
+	}
+}
+
+func (o *Owner) partitionOf(key chain.SessionKey) *partition { return o.parts[o.keys.Partition(key)] }
+
+// Heads lists every stored session, by supplier and session id.
+func (o *Owner) Heads() []Head {
+	var heads []Head
+	active := 0
+	for _, p := range o.parts {
+		p.mu.Lock()
+		for _, s := range p.sessions {
+			if s.head.Seq > 0 {
+				heads = append(heads, s.head)
+			}
+			if !s.head.Sealed {
+				active++
+			}
+		}
+		p.mu.Unlock()
+	}
+	o.metrics.trees.Set(float64(active))
+	slices.SortFunc(heads, func(a, b Head) int { return a.Ref.Key().Compare(b.Ref.Key()) })
+	return heads
+}
+
+// Run consumes and flushes until ctx ends or a later owner fences this one.
+func (o *Owner) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, parts := range o.readGroups() {
+		group.Go(func() error { return o.consume(ctx, parts) })
+	}
+	return group.Wait()
+}
+
+// readGroups are the partitions that one command can read together: all of
+// them, but in a Redis Cluster only those of one slot.
+func (o *Owner) readGroups() [][]*partition {
+	if _, cluster := o.rdb.(*redis.ClusterClient); !cluster {
+		return [][]*partition{o.parts}
+	}
+	var groups [][]*partition
+	for _, p := range o.parts {
+		groups = append(groups, []*partition{p})
+	}
+	return groups
+}
+
+func (o *Owner) consume(ctx context.Context, parts []*partition) error {
+	flushed := time.Now()
+	for ctx.Err() == nil {
+		err := o.read(ctx, parts)
+		due := time.Since(flushed) >= o.opts.FlushInterval
+		if err == nil {
+			err = o.flushDue(ctx, parts, due)
+		}
+		if due {
+			flushed = time.Now()
+		}
+		switch {
+		case errors.Is(err, ErrFenced):
+			return err
+		case err != nil && ctx.Err() == nil:
+			o.log.Warn("ingest is held up", zap.Error(err))
+			select {
+			case <-ctx.Done():
+			case <-time.After(readPause):
+			}
+		}
+	}
+	return nil
+}
+
+// read takes what is in the streams, or waits a little for something to come.
+func (o *Owner) read(ctx context.Context, parts []*partition) error {
+	streams := make([]string, 0, 2*len(parts))
+	byStream := make(map[string]*partition, len(parts))
+	from := make(map[string]streamID, len(parts))
+	var positions []string
+	for _, p := range parts {
+		name := o.keys.Stream(p.number)
+		streams = append(streams, name)
+		byStream[name], from[name] = p, p.position()
+		positions = append(positions, from[name].String())
+	}
+	results, err := o.rdb.XRead(ctx, &redis.XReadArgs{
+		Streams: append(streams, positions...), Count: int64(o.pendingLimit()), Block: blockFor,
+	}).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read streams: %w", err)
+	}
+	for _, result := range results {
+		if err := byStream[result.Stream].takeFrom(ctx, from[result.Stream], result.Messages); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *partition) position() streamID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.read
+}
+
+// takeFrom takes entries that were read from a position on. If the partition
+// was put back behind it meanwhile, there would be a gap: they are read again.
+func (p *partition) takeFrom(ctx context.Context, from streamID, entries []redis.XMessage) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.read.compare(from) < 0 {
+		return nil
+	}
+	if err := p.take(ctx, entries); err != nil {
+		return p.recover(ctx, err)
+	}
+	return nil
+}
+
+func (o *Owner) pendingLimit() int { return min(max(o.opts.FlushRelays, 1), maxPending) }
+
+// flushDue flushes every partition, or only those that hold enough.
+func (o *Owner) flushDue(ctx context.Context, parts []*partition, all bool) error {
+	for _, p := range parts {
+		p.mu.Lock()
+		var err error
+		if all || p.pending >= o.pendingLimit() {
+			err = p.flush(ctx)
+		}
+		p.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Mark is how far the trees of each partition are stored.
+type Mark []streamID
+
+// Mark returns the cursors. Take it before a checkpoint, and Trim to it after.
+func (o *Owner) Mark() Mark {
+	mark := make(Mark, len(o.parts))
+	for i, p := range o.parts {
+		p.mu.Lock()
+		mark[i] = p.cursor
+		p.mu.Unlock()
+	}
+	return mark
+}
+
+// Trim drops the stream entries up to mark. They are in stored trees, and no
+// owner reads behind its cursor.
+func (o *Owner) Trim(ctx context.Context, mark Mark) error {
+	for i, p := range o.parts {
+		if mark[i] == (streamID{}) {
+			continue
+		}
+		if err := o.rdb.XTrimMinID(ctx, o.keys.Stream(p.number), mark[i].next().String()).Err(); err != nil {
+			return fmt.Errorf("trim partition %d: %w", p.number, refusal(err))
+		}
+	}
+	return nil
+}

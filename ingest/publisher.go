@@ -1,0 +1,214 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+)
+
+const (
+	publishWriters = 2   // connections that publish
+	publishBatch   = 256 // relays in one pipeline
+	publishQueue   = 4096
+	publishTimeout = 2 * time.Second       // of one pipeline
+	publishPause   = 20 * time.Millisecond // before a relay is tried again
+)
+
+// Publisher puts mined relays into the streams. Relays that are published at
+// the same time share a pipeline; one that is alone does not wait for others.
+type Publisher struct {
+	rdb   redis.UniversalClient
+	keys  Keys
+	log   *zap.Logger
+	queue chan publication
+
+	closing   chan struct{}
+	closeOnce sync.Once
+	writers   sync.WaitGroup
+
+	published *prometheus.CounterVec
+	latency   prometheus.Histogram
+}
+
+// publication is one relay on its way, and where its caller waits.
+type publication struct {
+	relay MinedRelay
+	done  chan error // buffered: a caller that gave up is not waited for
+}
+
+// NewPublisher starts the writers; Close stops them.
+func NewPublisher(rdb redis.UniversalClient, keys Keys, reg prometheus.Registerer, log *zap.Logger) *Publisher {
+	f := promauto.With(reg)
+	p := &Publisher{
+		rdb: rdb, keys: keys, log: log,
+		queue: make(chan publication, publishQueue), closing: make(chan struct{}),
+		published: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ha_relayer_publish_attempts_total", Help: "Relays handed to Redis by what became of them.",
+		}, []string{"result"}),
+		latency: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "ha_relayer_publish_latency_seconds", Help: "Time until a relay was in the stream.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 3, 10),
+		}),
+	}
+	for range publishWriters {
+		p.writers.Add(1)
+		go p.write()
+	}
+	return p
+}
+
+// Publish returns nil once the relay is in the stream. ErrSessionClosed says
+// that it is not and never will be. After any other error it may be there: a
+// relay that is published twice is one leaf.
+func (p *Publisher) Publish(ctx context.Context, relay MinedRelay) error {
+	start := time.Now()
+	for {
+		err := p.once(ctx, relay)
+		switch {
+		case err == nil:
+			p.published.WithLabelValues("published").Inc()
+			p.latency.Observe(time.Since(start).Seconds())
+			return nil
+		case errors.Is(err, ErrSessionClosed):
+			p.published.WithLabelValues("session_closed").Inc()
+			return err
+		case ctx.Err() != nil || final(err):
+			p.published.WithLabelValues("failed").Inc()
+			return fmt.Errorf("publish relay: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(publishPause):
+		}
+	}
+}
+
+// final tells the errors that trying again at once does not cure.
+func final(err error) bool {
+	return errors.Is(err, ErrStoreFull) || errors.Is(err, ErrReadOnly) || errors.Is(err, ErrPublisherClosed)
+}
+
+func (p *Publisher) once(ctx context.Context, relay MinedRelay) error {
+	item := publication{relay: relay, done: make(chan error, 1)}
+	select {
+	case <-p.closing:
+		return ErrPublisherClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	case p.queue <- item:
+	}
+	select {
+	case err := <-item.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close refuses new relays and waits until those queued have an answer.
+func (p *Publisher) Close() error {
+	p.closeOnce.Do(func() { close(p.closing) })
+	p.writers.Wait()
+	return nil
+}
+
+func (p *Publisher) write() {
+	defer p.writers.Done()
+	for {
+		select {
+		case first := <-p.queue:
+			p.send(p.gather(first))
+		case <-p.closing:
+			p.flushQueue()
+			return
+		}
+	}
+}
+
+// flushQueue serves what was queued before the closing.
+func (p *Publisher) flushQueue() {
+	for {
+		select {
+		case first := <-p.queue:
+			p.send(p.gather(first))
+		default:
+			return
+		}
+	}
+}
+
+// gather takes what is waiting, and waits for nothing.
+func (p *Publisher) gather(first publication) []publication {
+	batch := []publication{first}
+	for len(batch) < publishBatch {
+		select {
+		case next := <-p.queue:
+			batch = append(batch, next)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// send publishes a batch: one script a partition, all in one pipeline.
+func (p *Publisher) send(batch []publication) {
+	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
+	defer cancel()
+	parts := make(map[int][]publication)
+	for _, item := range batch {
+		at := p.keys.Partition(item.relay.Key())
+		parts[at] = append(parts[at], item)
+	}
+	results := make(map[int]*redis.Cmd, len(parts))
+	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for at, items := range parts {
+			results[at] = publishScript.EvalSha(ctx, pipe, []string{p.keys.Closed(at), p.keys.Stream(at)}, publishArgs(items)...)
+		}
+		return nil
+	})
+	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
+		// A Redis that restarted or was failed over has no scripts; the callers
+		// try again.
+		if loadErr := publishScript.Load(ctx, p.rdb).Err(); loadErr != nil {
+			p.log.Warn("load the publishing script", zap.Error(loadErr))
+		}
+	}
+	for at, items := range parts {
+		answer(items, results[at])
+	}
+}
+
+func publishArgs(items []publication) []any {
+	args := make([]any, 0, 4*len(items))
+	for _, item := range items {
+		r := item.relay
+		args = append(args, r.Supplier, r.SessionID, r.ComputeUnits, r.Relay)
+	}
+	return args
+}
+
+// answer tells every caller what became of its relay.
+func answer(items []publication, result *redis.Cmd) {
+	ids, err := result.StringSlice()
+	if err == nil && len(ids) != len(items) {
+		err = fmt.Errorf("%d relays published, %d answers", len(items), len(ids))
+	}
+	for i, item := range items {
+		switch {
+		case err != nil:
+			item.done <- refusal(err)
+		case ids[i] == "":
+			item.done <- ErrSessionClosed
+		default:
+			item.done <- nil
+		}
+	}
+}

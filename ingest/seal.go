@@ -1,0 +1,126 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest/sessiontree"
+)
+
+// closedFor is how long the closing mark of a forgotten session refuses relays.
+const closedFor = 24 * time.Hour
+
+// Seal makes the tree of key final: close it to relayers, drain what came
+// before, store, seal. It may be repeated, by any owner: the first seal stands.
+func (o *Owner) Seal(ctx context.Context, key chain.SessionKey) (Head, error) {
+	p := o.partitionOf(key)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s, ok := p.sessions[key]; ok && s.head.Sealed {
+		return s.head, nil
+	}
+	if err := p.close(ctx, key); err != nil {
+		return Head{}, fmt.Errorf("close session %s: %w", key.SessionID, err)
+	}
+	s, ok := p.sessions[key]
+	if !ok || s.head.Seq == 0 {
+		return Head{}, fmt.Errorf("%w: %s of %s", ErrUnknownSession, key.SessionID, key.Supplier)
+	}
+	if err := p.seal(ctx, s); err != nil {
+		return Head{}, fmt.Errorf("seal session %s: %w", key.SessionID, err)
+	}
+	return s.head, nil
+}
+
+// close stops relays of key from entering the stream and stores those that are
+// in it.
+func (p *partition) close(ctx context.Context, key chain.SessionKey) error {
+	writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	keys := []string{p.keys.Meta(p.number), p.keys.Closed(p.number), p.keys.Stream(p.number)}
+	text, err := closeScript.Run(writeCtx, p.rdb, keys, p.epoch, p.owner, sessionField(key)).Text()
+	if err != nil {
+		return p.counted(refusal(err))
+	}
+	last, err := parseStreamID(text)
+	if err != nil {
+		return err
+	}
+	for p.read.compare(last) < 0 || p.cursor != p.read {
+		if err := p.drain(ctx, last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drain takes and stores the next entries up to last.
+func (p *partition) drain(ctx context.Context, last streamID) error {
+	if p.read.compare(last) < 0 {
+		entries, err := p.rdb.XRangeN(ctx, p.keys.Stream(p.number), p.read.next().String(), last.String(), maxPending).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return fmt.Errorf("read stream: %w", err)
+		}
+		if len(entries) == 0 {
+			p.read = last // trimmed: it was stored before
+		}
+		if err := p.take(ctx, entries); err != nil {
+			return p.recover(ctx, err)
+		}
+	}
+	return p.flush(ctx)
+}
+
+func (p *partition) seal(ctx context.Context, s *session) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	sealed := s.head
+	sealed.Sealed = true
+	keys := []string{p.keys.Meta(p.number), p.keys.Heads(p.number)}
+	err := sealScript.Run(ctx, p.rdb, keys, p.epoch, p.owner, sessionField(s.head.Ref.Key()), s.head.encode(), sealed.encode()).Err()
+	if err != nil {
+		return p.counted(refusal(err))
+	}
+	s.head = sealed
+	s.tree.Shed()
+	return nil
+}
+
+// Prove marshals the proof of the leaf closest to path in a sealed tree.
+func (o *Owner) Prove(ctx context.Context, key chain.SessionKey, path []byte) ([]byte, error) {
+	p := o.partitionOf(key)
+	p.mu.Lock()
+	s, ok := p.sessions[key]
+	var head Head
+	if ok {
+		head = s.head
+	}
+	p.mu.Unlock()
+	if !head.Sealed {
+		return nil, fmt.Errorf("%w: no sealed tree of %s of %s", ErrUnknownSession, key.SessionID, key.Supplier)
+	}
+	return sessiontree.Prove(ctx, p.source(key), head.Root, path)
+}
+
+// Forget removes everything that Redis holds for key. It may be repeated.
+func (o *Owner) Forget(ctx context.Context, key chain.SessionKey) error {
+	p := o.partitionOf(key)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	now := time.Now()
+	keys := []string{p.keys.Meta(p.number), p.keys.Heads(p.number), p.keys.Closed(p.number), p.keys.Nodes(key)}
+	err := forgetScript.Run(ctx, p.rdb, keys, p.epoch, p.owner, sessionField(key), now.Unix(), now.Add(-closedFor).Unix()).Err()
+	if err != nil {
+		return p.counted(refusal(err))
+	}
+	delete(p.sessions, key)
+	p.gone[key] = true
+	return nil
+}
