@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -11,12 +12,12 @@ import (
 // FSM lets raft drive a State. All raft calls come from one goroutine; View may
 // come from any.
 type FSM struct {
-	fatal func(error)
+	fatal   func(error)
+	observe func(time.Duration) // how long a command took
 
 	mu     sync.RWMutex
 	state  *State
-	index  uint64 // of the last command applied, 0 after a restore
-	broken error  // set once; nothing is applied, saved or restored after it
+	broken error // set once; nothing is applied, saved or restored after it
 }
 
 // applied is what Apply hands to the raft future.
@@ -26,13 +27,15 @@ type applied struct {
 }
 
 // NewFSM starts from an empty state. fatal is called, once, with the reason for
-// which this replica must stop: an entry that it cannot read. It must not block.
-func NewFSM(fatal func(error)) *FSM {
-	return &FSM{fatal: fatal, state: NewState()}
+// which this replica must stop: an entry that it cannot read. Neither may block.
+func NewFSM(fatal func(error), observe func(time.Duration)) *FSM {
+	return &FSM{fatal: fatal, observe: observe, state: NewState()}
 }
 
 // Apply implements raft.FSM.
 func (f *FSM) Apply(entry *raft.Log) any {
+	start := time.Now()
+	defer func() { f.observe(time.Since(start)) }()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.broken != nil {
@@ -48,7 +51,6 @@ func (f *FSM) Apply(entry *raft.Log) any {
 		return applied{err: f.broken}
 	}
 	result, err := f.state.Apply(cmd)
-	f.index = entry.Index
 	result.Index = entry.Index
 	return applied{result: result, err: err}
 }
@@ -79,7 +81,7 @@ func (f *FSM) Restore(snapshot io.ReadCloser) error {
 	if have := f.state.clusterID; have != "" && have != restored.clusterID {
 		return fmt.Errorf("%w: snapshot of %q for %q", ErrClusterMismatch, restored.clusterID, have)
 	}
-	f.state, f.index = restored, 0
+	f.state = restored
 	return nil
 }
 

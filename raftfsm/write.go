@@ -1,0 +1,62 @@
+package raftfsm
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// maxCommand bounds one entry; a batch of proofs is the largest thing proposed.
+const maxCommand = 8 << 20
+
+// Apply proposes cmd and waits until it took effect on this leader. Refusals are
+// the sentinel errors of the state. ErrNotLeader means nothing happened;
+// ErrUncertain that it may still happen: propose it again, commands are
+// idempotent.
+func (n *Node) Apply(ctx context.Context, cmd Command) (Result, error) {
+	entry, err := EncodeCommand(cmd)
+	if err != nil {
+		return Result{}, err
+	}
+	if len(entry) > maxCommand {
+		return Result{}, fmt.Errorf("%w: %d bytes, at most %d", ErrInvalid, len(entry), maxCommand)
+	}
+	if n.raft.State() != raft.Leader {
+		return Result{}, ErrNotLeader
+	}
+	future, err := await(ctx, func() raft.ApplyFuture { return n.raft.Apply(entry, 0) })
+	if err != nil {
+		return Result{}, fmt.Errorf("apply command of kind %d: %w", cmd.Kind(), err)
+	}
+	n.lastWrite.Store(time.Now().UnixNano())
+	outcome, ok := future.Response().(applied)
+	if !ok {
+		return Result{}, fmt.Errorf("apply command of kind %d: answered %T", cmd.Kind(), future.Response())
+	}
+	return outcome.result, outcome.err
+}
+
+// VerifyLeader asks a quorum whether this node still leads. It bounds when a
+// message may be sent, it does not replace a fence: a process can be paused
+// between the answer and the send.
+func (n *Node) VerifyLeader(ctx context.Context) error {
+	if _, err := await(ctx, n.raft.VerifyLeader); err != nil {
+		return fmt.Errorf("verify leader: %w", err)
+	}
+	return nil
+}
+
+// barrier waits until everything that was committed before is applied here.
+func (n *Node) barrier(ctx context.Context) error {
+	if _, err := await(ctx, func() raft.Future { return n.raft.Barrier(0) }); err != nil {
+		return fmt.Errorf("barrier: %w", err)
+	}
+	n.lastWrite.Store(time.Now().UnixNano())
+	return nil
+}
+
+// View runs f with the state as this node knows it. f must copy what it keeps and
+// must not block: it holds up Apply.
+func (n *Node) View(f func(*State)) { n.fsm.View(f) }
