@@ -1,0 +1,47 @@
+# The two commands a newcomer needs are `make demo` and `make test`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BIN := bin
+UNIT := $(shell go list ./... 2>/dev/null | grep -v -e /e2e)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.6.1
+
+.PHONY: help build demo test test-unit test-system bench lint fuzz clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+build: ## build bin/raftminer, bin/raftctl and bin/devnet
+	go build -o $(BIN)/ ./cmd/raftminer ./cmd/raftctl ./cmd/devnet
+
+demo: build ## relays on a real chain, the leader killed half-way, and what was paid
+	@scripts/deps.sh --optional
+	$(BIN)/devnet run --relays 600 --rps 60 --kill-leader 1 --sessions 3 -o table
+
+test: ## everything: unit tests with -race, then the system tests on the real chain
+	scripts/deps.sh
+	scripts/test-unit.sh
+	scripts/test-system.sh
+
+test-unit: ## unit tests with -race
+	scripts/deps.sh
+	scripts/test-unit.sh
+
+test-system: ## system tests on the real chain
+	scripts/deps.sh
+	scripts/test-system.sh
+
+bench: ## go benchmarks with allocations, fit for benchstat
+	go test -run '^$$' -bench . -benchmem $(UNIT)
+
+lint: ## gofmt, vet and staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go vet ./...
+	go vet -tags failpoints ./ingest/...
+	go run $(STATICCHECK) $(UNIT)
+
+fuzz: ## every fuzz target for a minute
+	scripts/fuzz.sh
+
+clean: ## remove what was built
+	rm -rf $(BIN)
