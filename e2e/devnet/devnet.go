@@ -4,21 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
+	"github.com/raftminer/raftminer/e2e/devnet/backends"
+	"github.com/raftminer/raftminer/e2e/devnet/balancer"
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
+	"github.com/raftminer/raftminer/e2e/devnet/redisd"
 )
 
-// Devnet is a running network.
+// Devnet is a running network. Its methods are safe for concurrent use, except
+// that nothing may be called after Close.
 type Devnet struct {
 	opts     Options
 	dir      string
 	ownDir   bool
+	binary   string
 	chain    *pocketchain.Chain
-	manifest Manifest
+	redis    *redisd.Server
+	backends *backends.Server
+	balancer *balancer.Balancer
+	miners   []*node
+	relayers []*node
 	stops    []func() error // run by Close, last first
+
+	mu       sync.Mutex
+	manifest Manifest
 }
 
 // Start boots a devnet and returns once every part of it is ready.
@@ -31,7 +43,17 @@ func Start(ctx context.Context, opts Options) (*Devnet, error) {
 }
 
 func (d *Devnet) boot(ctx context.Context) error {
-	steps := []func(context.Context) error{d.makeDir, d.startChain}
+	if err := d.opts.validate(); err != nil {
+		return err
+	}
+	steps := []func(context.Context) error{d.makeDir}
+	if d.opts.OnlyChain {
+		steps = append(steps, d.startChain)
+	} else {
+		// The balancer comes before the chain: suppliers announce its URL on it.
+		steps = append(steps, d.findBinary, d.planNodes, d.startBalancer, d.startChain,
+			d.startRedis, d.startBackends, d.startNodes)
+	}
 	for _, step := range append(steps, d.writeManifest) {
 		if err := step(ctx); err != nil {
 			return err
@@ -41,21 +63,39 @@ func (d *Devnet) boot(ctx context.Context) error {
 }
 
 func (d *Devnet) makeDir(context.Context) (err error) {
-	if d.dir, err = filepath.Abs(d.opts.StateDir); err != nil {
-		return err
-	}
 	if d.opts.StateDir == "" {
 		d.dir, err = os.MkdirTemp("", "raftminer-devnet-")
 		d.ownDir = err == nil
+	} else {
+		d.dir, err = filepath.Abs(d.opts.StateDir)
 	}
 	if err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	return os.MkdirAll(filepath.Join(d.dir, "logs"), 0o755)
+	if err := os.MkdirAll(filepath.Join(d.dir, "logs"), 0o755); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	return nil
+}
+
+// logPath is where the log of a part goes.
+func (d *Devnet) logPath(name string) string { return filepath.Join(d.dir, "logs", name+".log") }
+
+func (d *Devnet) startBalancer(context.Context) (err error) {
+	var targets []string
+	for _, r := range d.relayers {
+		targets = append(targets, r.addr)
+	}
+	if d.balancer, err = balancer.Start(d.opts.BalancerAddr, targets); err != nil {
+		return err
+	}
+	d.onClose(d.balancer.Close)
+	d.opts.Chain.SupplierURL = d.BalancerURL()
+	return nil
 }
 
 func (d *Devnet) startChain(ctx context.Context) error {
-	log, err := os.Create(filepath.Join(d.dir, "logs", "chain.log"))
+	log, err := os.Create(d.logPath("chain"))
 	if err != nil {
 		return fmt.Errorf("chain log: %w", err)
 	}
@@ -66,17 +106,32 @@ func (d *Devnet) startChain(ctx context.Context) error {
 		return err
 	}
 	d.onClose(d.chain.Close)
-	d.manifest = chainManifest(d.chain)
-	d.say("chain    %s  rpc %s  grpc %s", d.chain.ID(), d.chain.RPCURL(), d.chain.GRPCURL())
+	d.say("chain     %s, rpc %s, grpc %s", d.chain.ID(), d.chain.RPCURL(), d.chain.GRPCURL())
 	return nil
 }
 
-func (d *Devnet) writeManifest(context.Context) error { return d.manifest.Write(d.dir) }
+func (d *Devnet) startRedis(ctx context.Context) (err error) {
+	d.redis, err = redisd.Start(ctx, redisd.Options{
+		Dir: filepath.Join(d.dir, "redis"), LogPath: d.logPath("redis"), Fsync: d.opts.AppendFsync,
+	})
+	if err != nil {
+		return err
+	}
+	d.onClose(d.redis.Close)
+	d.say("redis     %s at %s", d.redis.Kind(), d.redis.URL())
+	return nil
+}
+
+func (d *Devnet) startBackends(context.Context) (err error) {
+	if d.backends, err = backends.Start(); err != nil {
+		return err
+	}
+	d.onClose(d.backends.Close)
+	return nil
+}
 
 func (d *Devnet) say(format string, args ...any) {
-	if d.opts.Progress != nil {
-		fmt.Fprintf(d.opts.Progress, format+"\n", args...)
-	}
+	fmt.Fprintf(d.opts.Progress, format+"\n", args...)
 }
 
 func (d *Devnet) onClose(stop func() error) { d.stops = append(d.stops, stop) }
@@ -101,10 +156,11 @@ func (d *Devnet) Close() error {
 // Chain is the chain, with its queries and events.
 func (d *Devnet) Chain() *pocketchain.Chain { return d.chain }
 
-// Manifest describes the devnet as devnet.json does.
-func (d *Devnet) Manifest() Manifest { return d.manifest }
+// Redis is the devnet's Redis.
+func (d *Devnet) Redis() *redisd.Server { return d.redis }
+
+// BalancerURL is where relays go.
+func (d *Devnet) BalancerURL() string { return "http://" + d.balancer.Addr() }
 
 // Dir is the state directory.
 func (d *Devnet) Dir() string { return d.dir }
-
-var _ io.Closer = (*Devnet)(nil)

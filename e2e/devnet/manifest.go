@@ -1,6 +1,7 @@
 package devnet
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -53,13 +54,73 @@ type ManifestProcess struct {
 	URLs       map[string]string `json:"urls,omitempty"` // by transport
 	MetricsURL string            `json:"metrics_url"`
 	AdminAddr  string            `json:"admin_addr,omitempty"` // as raftctl --addr takes it
+	RaftAddr   string            `json:"raft_addr,omitempty"`
 	Config     string            `json:"config"`
 	Log        string            `json:"log"`
 }
 
-func chainManifest(c *pocketchain.Chain) Manifest {
-	m := Manifest{ChainID: c.ID(), RPCURL: c.RPCURL(), GRPCURL: c.GRPCURL()}
-	actors := c.Actors()
+// Manifest describes the devnet as devnet.json does.
+func (d *Devnet) Manifest() Manifest {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.manifest
+}
+
+// writeManifest brings devnet.json up to date; process ids change with restarts.
+func (d *Devnet) writeManifest(context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.manifest = d.describe()
+	return d.manifest.Write(d.dir)
+}
+
+func (d *Devnet) describe() Manifest {
+	m := Manifest{ChainID: d.chain.ID(), RPCURL: d.chain.RPCURL(), GRPCURL: d.chain.GRPCURL()}
+	m.describeActors(d.chain.Actors())
+	for _, s := range d.chain.Services() {
+		service := ManifestService{ID: s.ID, ComputeUnitsPerRelay: s.ComputeUnitsPerRelay}
+		for _, rpcType := range s.RPCTypes {
+			service.RPCTypes = append(service.RPCTypes, rpcType.String())
+		}
+		if d.backends != nil {
+			_, service.Backends = d.serviceBackends(s)
+		}
+		m.Services = append(m.Services, service)
+	}
+	if d.redis != nil {
+		m.RedisURL, m.RedisKind = d.redis.URL(), d.redis.Kind()
+	}
+	if d.balancer != nil {
+		m.Balancer = transports(d.balancer.Addr())
+	}
+	for _, n := range d.relayers {
+		relayer := d.describeNode(n)
+		relayer.URLs = transports(n.addr)
+		m.Relayers = append(m.Relayers, relayer)
+	}
+	for _, n := range d.miners {
+		miner := d.describeNode(n)
+		miner.AdminAddr = "unix://" + filepath.Join(d.dataDir(n), "admin.sock")
+		miner.RaftAddr = n.addr
+		m.Miners = append(m.Miners, miner)
+	}
+	return m
+}
+
+func (d *Devnet) describeNode(n *node) ManifestProcess {
+	return ManifestProcess{
+		Name: n.name, PID: n.child.PID(), MetricsURL: "http://" + n.metrics + "/metrics",
+		Config: n.config, Log: d.logPath(n.name),
+	}
+}
+
+// transports are the URLs of a relayer's address: every HTTP-borne RPC type is
+// posted to the same place and told apart by its Rpc-Type header.
+func transports(addr string) map[string]string {
+	return map[string]string{"jsonrpc": "http://" + addr, "rest": "http://" + addr, "cometbft": "http://" + addr}
+}
+
+func (m *Manifest) describeActors(actors pocketchain.Actors) {
 	account := func(a pocketchain.Account) ManifestAccount {
 		return ManifestAccount{Name: a.Name, Address: a.Address, PrivateKey: a.Hex()}
 	}
@@ -75,14 +136,6 @@ func chainManifest(c *pocketchain.Chain) Manifest {
 	for _, a := range actors.Suppliers {
 		m.Suppliers = append(m.Suppliers, account(a))
 	}
-	for _, s := range c.Services() {
-		service := ManifestService{ID: s.ID, ComputeUnitsPerRelay: s.ComputeUnitsPerRelay}
-		for _, rpcType := range s.RPCTypes {
-			service.RPCTypes = append(service.RPCTypes, rpcType.String())
-		}
-		m.Services = append(m.Services, service)
-	}
-	return m
 }
 
 // Write puts the manifest into dir. Readers never see half of it.

@@ -12,6 +12,9 @@ import (
 // Denom is the unit of every amount here: millionths of a POKT.
 const Denom = "upokt"
 
+// StreamService is the default service whose backend streams its answers.
+const StreamService = "llm"
+
 // Service is a service that genesis creates; every supplier serves all of them.
 type Service struct {
 	ID                   string
@@ -96,7 +99,7 @@ func DefaultServices() []Service {
 		{ID: "cosmos", ComputeUnitsPerRelay: 50, RPCTypes: []sharedtypes.RPCType{
 			sharedtypes.RPCType_REST, sharedtypes.RPCType_COMET_BFT, sharedtypes.RPCType_GRPC,
 		}},
-		{ID: "llm", ComputeUnitsPerRelay: 200, RPCTypes: []sharedtypes.RPCType{
+		{ID: StreamService, ComputeUnitsPerRelay: 200, RPCTypes: []sharedtypes.RPCType{
 			sharedtypes.RPCType_REST,
 		}},
 	}

@@ -167,4 +167,3 @@ func (c *Child) Stop(patience time.Duration) error {
 	_ = c.Wait(context.Background())
 	return fmt.Errorf("stop %s: still running after %s, killed", c.spec.Name, patience)
 }
-
