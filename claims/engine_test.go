@@ -1,0 +1,146 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+const rigSettled = rigEnd + 18
+
+func TestSessionsAreSettledOnce(t *testing.T) {
+	r := newRig(t, "a", "b")
+	r.until(rigSettled, nil)
+	for _, id := range []string{"a", "b"} {
+		if s := r.session(id); s.Stage != raftfsm.StageSettled || s.Upokt != 42 {
+			t.Errorf("session %s: got %s with %d uPOKT (%s)", id, s.Stage, s.Upokt, s.Reason)
+		}
+	}
+	if r.chain.executed != 2 {
+		t.Errorf("%d transactions were executed, want one claim and one proof", r.chain.executed)
+	}
+	if len(r.trees.Heads()) != 0 {
+		t.Errorf("%d trees are left", len(r.trees.Heads()))
+	}
+}
+
+// A failover before every single block must not cost a fee or a session.
+func TestFailoverAtEveryBlock(t *testing.T) {
+	r := newRig(t, "a", "b", "c")
+	r.until(rigSettled, func(int64) { r.failover() })
+	for _, id := range []string{"a", "b", "c"} {
+		if s := r.session(id); s.Stage != raftfsm.StageSettled {
+			t.Errorf("session %s: got %s (%s)", id, s.Stage, s.Reason)
+		}
+	}
+	if r.chain.executed != 2 {
+		t.Errorf("%d transactions were executed, want one claim and one proof", r.chain.executed)
+	}
+}
+
+func TestSwallowedBroadcastIsRepeatedByTheNextLeader(t *testing.T) {
+	r := newRig(t, "a")
+	r.chain.swallow = true
+	r.until(rigEnd+4, nil)
+	r.failover()
+	r.chain.swallow = false
+	r.until(rigSettled, nil)
+	if s := r.session("a"); s.Stage != raftfsm.StageSettled {
+		t.Errorf("got %s (%s)", s.Stage, s.Reason)
+	}
+	intents := 0
+	r.log.View(func(s *raftfsm.State) {
+		for range s.Intents() {
+			intents++
+		}
+	})
+	if intents != 2 {
+		t.Errorf("%d intents, want the first claim and the first proof only", intents)
+	}
+}
+
+// One message that the chain refuses must not cost the others their claim.
+func TestPoisonedBatchIsHalved(t *testing.T) {
+	r := newRig(t, "a", "b", "c", "d")
+	r.chain.poison["c"] = true
+	r.until(rigSettled, nil)
+	for _, id := range []string{"a", "b", "d"} {
+		if s := r.session(id); s.Stage != raftfsm.StageSettled {
+			t.Errorf("session %s: got %s (%s)", id, s.Stage, s.Reason)
+		}
+	}
+	if s := r.session("c"); s.Stage != raftfsm.StageLost || s.Reason != string(ReasonClaimWindowPast) {
+		t.Errorf("session c: got %s (%s)", s.Stage, s.Reason)
+	}
+}
+
+func TestMessageThatDoesNotSimulateIsLeftOut(t *testing.T) {
+	r := newRig(t, "a", "b", "c")
+	r.chain.simulated["b"] = true
+	r.until(rigSettled, nil)
+	for id, want := range map[string]raftfsm.Stage{"a": raftfsm.StageSettled, "b": raftfsm.StageLost, "c": raftfsm.StageSettled} {
+		if s := r.session(id); s.Stage != want {
+			t.Errorf("session %s: got %s (%s), want %s", id, s.Stage, s.Reason, want)
+		}
+	}
+}
+
+func TestProofThatIsNotRequiredIsNotSent(t *testing.T) {
+	r := newRig(t, "a")
+	r.chain.noProof = true
+	r.until(rigSettled, nil)
+	if s := r.session("a"); s.Stage != raftfsm.StageSettled || s.ProofRequired != raftfsm.ProofNotRequired {
+		t.Errorf("got %s, proof %s", s.Stage, s.ProofRequired)
+	}
+	if r.trees.proofs != 0 || r.chain.executed != 1 {
+		t.Errorf("%d proofs built, %d transactions", r.trees.proofs, r.chain.executed)
+	}
+}
+
+func TestExpiredClaimSaysSo(t *testing.T) {
+	r := newRig(t, "a")
+	r.until(rigEnd+9, nil)
+	r.chain.swallow = true // no proof gets through
+	r.until(rigSettled, nil)
+	if s := r.session("a"); s.Stage != raftfsm.StageExpired || s.Reason != string(ReasonClaimExpired) {
+		t.Errorf("got %s (%s)", s.Stage, s.Reason)
+	}
+}
+
+// A leader whose leadership does not verify broadcasts nothing, though it has
+// the intent and the bytes.
+func TestUnverifiedLeaderBroadcastsNothing(t *testing.T) {
+	r := newRig(t, "a")
+	r.until(rigEnd+1, nil)
+	r.log.deposed = true
+	err := r.step(context.Background(), r.chain.next())
+	if !errors.Is(err, raftfsm.ErrNotLeader) {
+		t.Errorf("got %v, want %v", err, raftfsm.ErrNotLeader)
+	}
+	if len(r.chain.mempool) != 0 {
+		t.Error("the transaction was broadcast")
+	}
+	r.log.deposed = false
+	r.failover()
+	r.until(rigSettled, nil)
+	if s := r.session("a"); s.Stage != raftfsm.StageSettled || r.chain.executed != 2 {
+		t.Errorf("got %s (%s), %d transactions", s.Stage, s.Reason, r.chain.executed)
+	}
+}
+
+// An engine of an old epoch decides nothing.
+func TestOldEpochIsStale(t *testing.T) {
+	r := newRig(t, "a")
+	old := r.Engine
+	r.until(rigEnd+1, nil)
+	r.failover()
+	if err := old.step(context.Background(), r.chain.next()); !errors.Is(err, raftfsm.ErrStaleEpoch) {
+		t.Errorf("got %v, want %v", err, raftfsm.ErrStaleEpoch)
+	}
+	if s := r.session("a"); s.Ref != (chain.SessionRef{}) {
+		t.Errorf("the old engine recorded %s", s.Stage)
+	}
+}

@@ -1,0 +1,326 @@
+package claims
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	prooftypes "github.com/pokt-network/poktroll/x/proof/types"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+// fakeChain runs the transactions it is given at the next block, at most once
+// each, and applies the proof module's rules that matter here.
+type fakeChain struct {
+	mu       sync.Mutex
+	height   int64
+	mempool  map[[32]byte][]byte
+	drafts   map[string]chain.TxDraft // by signed bytes
+	done     map[[32]byte]bool
+	results  map[int64]map[[32]byte]chain.TxResult
+	claims   map[chain.SessionKey]prooftypes.Claim
+	settled  map[int64][]chain.Settlement
+	executed int
+
+	swallow   bool            // broadcasts are accepted and forgotten
+	poison    map[string]bool // sessions whose messages fail a block but not a simulation
+	noProof   bool            // no claim needs a proof
+	simulated map[string]bool // sessions whose messages fail simulation
+}
+
+func newFakeChain() *fakeChain {
+	return &fakeChain{
+		height: 1, mempool: make(map[[32]byte][]byte), drafts: make(map[string]chain.TxDraft), done: make(map[[32]byte]bool),
+		results: make(map[int64]map[[32]byte]chain.TxResult), claims: make(map[chain.SessionKey]prooftypes.Claim),
+		settled: make(map[int64][]chain.Settlement), poison: make(map[string]bool), simulated: make(map[string]bool),
+	}
+}
+
+// windows of the only session end these tests use.
+func (c *fakeChain) Windows(_ context.Context, end int64) (chain.Windows, error) {
+	return chain.Windows{GraceEnd: end + 1, ClaimOpen: end + 2, ClaimClose: end + 10, ProofOpen: end + 10, ProofClose: end + 18, Settlement: end + 18}, nil
+}
+
+func (c *fakeChain) BlockAt(_ context.Context, height int64) (chain.Block, error) {
+	hash := sha256.Sum256(fmt.Append(nil, height))
+	return chain.Block{Height: height, Hash: hash[:], Time: time.Unix(1_700_000_000+height, 0)}, nil
+}
+
+func (c *fakeChain) ProofRequired(context.Context, chain.SessionRef, []byte) (bool, error) {
+	return !c.noProof, nil
+}
+
+func (c *fakeChain) SignTx(_ context.Context, key *chain.SupplierKey, draft chain.TxDraft) ([]byte, error) {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s %d %d", key.Address(), draft.Timeout.UnixNano(), draft.Gas)
+	for _, msg := range draft.Msgs {
+		fmt.Fprintf(&text, " %T %s", msg, sessionOfMsg(msg))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drafts[text.String()] = draft
+	return []byte(text.String()), nil
+}
+
+func sessionOfMsg(msg any) string {
+	switch m := msg.(type) {
+	case *prooftypes.MsgCreateClaim:
+		return m.SessionHeader.SessionId
+	case *prooftypes.MsgSubmitProof:
+		return m.SessionHeader.SessionId
+	}
+	return ""
+}
+
+func (c *fakeChain) Simulate(_ context.Context, tx []byte) (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, msg := range c.drafts[string(tx)].Msgs {
+		if c.simulated[sessionOfMsg(msg)] {
+			return 0, errors.New("simulation failed")
+		}
+	}
+	return 1000, nil
+}
+
+func (c *fakeChain) Broadcast(_ context.Context, tx []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.swallow {
+		c.mempool[sha256.Sum256(tx)] = tx
+	}
+	return nil
+}
+
+func (c *fakeChain) ClaimsEndingAt(context.Context, int64) (map[chain.SessionKey]prooftypes.Claim, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	claims := make(map[chain.SessionKey]prooftypes.Claim)
+	for key, claim := range c.claims {
+		claims[key] = claim
+	}
+	return claims, nil
+}
+
+func (c *fakeChain) TxResults(_ context.Context, height int64) (map[[32]byte]chain.TxResult, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.results[height], nil
+}
+
+func (c *fakeChain) Settlements(_ context.Context, height int64) ([]chain.Settlement, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.settled[height], nil
+}
+
+// next commits a block.
+func (c *fakeChain) next() chain.Block {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.height++
+	c.results[c.height] = make(map[[32]byte]chain.TxResult)
+	for hash, tx := range c.mempool {
+		delete(c.mempool, hash)
+		if c.done[hash] {
+			continue
+		}
+		c.done[hash] = true
+		c.results[c.height][hash] = chain.TxResult{Height: c.height, Code: c.run(c.drafts[string(tx)])}
+	}
+	c.settle()
+	block, _ := c.BlockAt(context.Background(), c.height)
+	return block
+}
+
+// run is atomic: one bad message fails all.
+func (c *fakeChain) run(draft chain.TxDraft) uint32 {
+	for _, msg := range draft.Msgs {
+		if c.poison[sessionOfMsg(msg)] {
+			return 5
+		}
+	}
+	c.executed++
+	for _, msg := range draft.Msgs {
+		switch m := msg.(type) {
+		case *prooftypes.MsgCreateClaim:
+			key := chain.SessionKey{Supplier: m.SupplierOperatorAddress, SessionID: m.SessionHeader.SessionId}
+			c.claims[key] = prooftypes.Claim{SupplierOperatorAddress: key.Supplier, SessionHeader: m.SessionHeader, RootHash: m.RootHash}
+		case *prooftypes.MsgSubmitProof:
+			key := chain.SessionKey{Supplier: m.SupplierOperatorAddress, SessionID: m.SessionHeader.SessionId}
+			claim := c.claims[key]
+			claim.ProofValidationStatus = prooftypes.ClaimProofStatus_VALIDATED
+			c.claims[key] = claim
+		}
+	}
+	return 0
+}
+
+func (c *fakeChain) settle() {
+	for key, claim := range c.claims {
+		h := claim.SessionHeader
+		if windows, _ := c.Windows(context.Background(), h.SessionEndBlockHeight); c.height != windows.Settlement {
+			continue
+		}
+		s := chain.Settlement{Supplier: key.Supplier, Application: h.ApplicationAddress, Service: h.ServiceId, SessionEnd: h.SessionEndBlockHeight, Relays: 1, Upokt: 42}
+		if claim.ProofValidationStatus != prooftypes.ClaimProofStatus_VALIDATED && !c.noProof {
+			s.Verdict, s.Upokt = chain.VerdictExpired, 0
+		}
+		c.settled[c.height] = append(c.settled[c.height], s)
+		delete(c.claims, key)
+	}
+}
+
+// fakeTrees holds one relay per session.
+type fakeTrees struct {
+	mu     sync.Mutex
+	heads  map[chain.SessionKey]ingest.Head
+	proofs int
+}
+
+func (f *fakeTrees) Heads() []ingest.Head {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var heads []ingest.Head
+	for _, h := range f.heads {
+		heads = append(heads, h)
+	}
+	return heads
+}
+
+func (f *fakeTrees) Seal(_ context.Context, key chain.SessionKey) (ingest.Head, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := f.heads[key]
+	h.Sealed = true
+	f.heads[key] = h
+	return h, nil
+}
+
+func (f *fakeTrees) Prove(context.Context, chain.SessionKey, []byte) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.proofs++
+	return []byte("proof"), nil
+}
+
+func (f *fakeTrees) Forget(_ context.Context, key chain.SessionKey) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.heads, key)
+	return nil
+}
+
+func (f *fakeTrees) Mark() ingest.Mark                        { return nil }
+func (f *fakeTrees) Trim(context.Context, ingest.Mark) error { return nil }
+
+// stateLog is the replicated state without a network: what is tested here is
+// the engine against the real rules of the state.
+type stateLog struct {
+	mu      sync.Mutex
+	state   *raftfsm.State
+	deposed bool
+}
+
+func (l *stateLog) Apply(_ context.Context, cmd raftfsm.Command) (raftfsm.Result, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state.Apply(cmd)
+}
+
+func (l *stateLog) VerifyLeader(context.Context) error {
+	if l.deposed {
+		return errors.New("no longer")
+	}
+	return nil
+}
+
+func (l *stateLog) View(f func(*raftfsm.State)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f(l.state)
+}
+
+// rig is an engine on fakes. Its engine can be replaced at any time, as a
+// failover does.
+type rig struct {
+	t     *testing.T
+	chain *fakeChain
+	trees *fakeTrees
+	log   *stateLog
+	keys  chain.Keys
+	term  uint64
+	*Engine
+}
+
+const rigEnd = 10
+
+func newRig(t *testing.T, sessions ...string) *rig {
+	t.Helper()
+	key, err := chain.NewSupplierKey(secp256k1.GenPrivKeyFromSecret([]byte("supplier")).Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{
+		t: t, chain: newFakeChain(), trees: &fakeTrees{heads: make(map[chain.SessionKey]ingest.Head)},
+		log: &stateLog{state: raftfsm.NewState()}, keys: chain.Keys{key.Address(): key},
+	}
+	for i, id := range sessions {
+		ref := chain.SessionRef{Supplier: key.Address(), SessionID: id, Service: "svc", Application: fmt.Sprint("app", i), StartHeight: 1, EndHeight: rigEnd}
+		r.trees.heads[ref.Key()] = ingest.Head{Ref: ref, Seq: 1, Root: []byte("root of " + id), Count: 1, Sum: 100}
+	}
+	if _, err := r.log.Apply(context.Background(), raftfsm.Init{ClusterID: "test", Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	r.failover()
+	return r
+}
+
+// failover opens the next epoch with an engine that remembers nothing.
+func (r *rig) failover() {
+	r.t.Helper()
+	r.term++
+	epoch := raftfsm.Epoch{Generation: 1, Term: r.term}
+	if _, err := r.log.Apply(context.Background(), raftfsm.OpenEpoch{Epoch: epoch, Owner: fmt.Sprint(r.term)}); err != nil {
+		r.t.Fatal(err)
+	}
+	cfg := Config{GasPrice: 0.001, GasAdjustment: 1.5, MaxGas: 1_000_000}
+	r.Engine = New(cfg, epoch, nil, r.chain, r.log, r.trees, r.keys, NewMetrics(prometheus.NewRegistry()), zap.NewNop())
+}
+
+// until plays blocks up to a height; each may be preceded by something.
+func (r *rig) until(height int64, before func(height int64)) {
+	r.t.Helper()
+	for r.chain.height < height {
+		if before != nil {
+			before(r.chain.height)
+		}
+		if err := r.step(context.Background(), r.chain.next()); err != nil {
+			r.t.Fatalf("height %d: %v", r.chain.height, err)
+		}
+	}
+}
+
+func (r *rig) session(id string) raftfsm.Session {
+	r.t.Helper()
+	var found raftfsm.Session
+	r.log.View(func(s *raftfsm.State) {
+		for session := range s.Sessions() {
+			if session.Ref.SessionID == id {
+				found = session
+			}
+		}
+	})
+	return found
+}
