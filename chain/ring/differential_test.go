@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/pokt-network/go-dleq/types"
@@ -86,18 +87,16 @@ func specimens() []specimen {
 	return out
 }
 
-// shortChallenges are valid signatures in which some challenge had a zero top
-// byte, which is where the two backends of ring-go part.
-func shortChallenges(n int) []specimen {
+// shortChallenges are valid signatures whose first challenge ends in a zero
+// byte, because it was short and aligned to the left: this is where the two
+// backends of ring-go part. About one nonce in 256 makes one.
+func shortChallenges() []specimen {
 	var out []specimen
-	for i := 0; len(out) < n; i++ {
+	for _, i := range []int{137, 591, 884} {
 		c := newCrafted(0, 1, 2)
 		c.nonce = secret(byte(i)).Mul(secret(byte(i / 256))).Add(secret(7))
 		msg := [32]byte{9, byte(i), byte(i >> 8)}
-		sig := c.sign(msg)
-		if sig[sizeLen+scalarLen-1] == 0 {
-			out = append(out, specimen{fmt.Sprintf("short challenge %d", i), msg, sig, c.keys})
-		}
+		out = append(out, specimen{fmt.Sprintf("short challenge %d", i), msg, c.sign(msg), c.keys})
 	}
 	return out
 }
@@ -134,10 +133,13 @@ func warm(v *Verifier, sig []byte) {
 }
 
 func TestSpecimens(t *testing.T) {
-	all := append(specimens(), shortChallenges(3)...)
+	all := append(specimens(), shortChallenges()...)
 	cold, hot := NewVerifier(WithCrossCheck(0)), NewVerifier(WithCrossCheck(0), WithTableMemory(1<<30))
 	var golden bytes.Buffer
 	for _, s := range all {
+		if strings.HasPrefix(s.name, "short") && s.sig[sizeLen+scalarLen-1] != 0 {
+			t.Errorf("%s is not short", s.name)
+		}
 		verdicts(t, cold, hot, s)
 		warm(hot, s.sig)
 		verdict := "valid"
@@ -165,7 +167,7 @@ func TestSpecimens(t *testing.T) {
 func TestRandomSignaturesAgainstRingGo(t *testing.T) {
 	cold, hot := NewVerifier(WithCrossCheck(0)), NewVerifier(WithCrossCheck(0), WithTableMemory(1<<30))
 	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(2, 10).Draw(t, "members")
+		n := rapid.SampledFrom([]int{2, 2, 2, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9, 10}).Draw(t, "members")
 		members := make([]byte, n)
 		for i := range members {
 			members[i] = byte(i)
