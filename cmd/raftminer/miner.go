@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -72,6 +73,10 @@ func (m *miner) run(ctx context.Context) error {
 	group.Add(
 		func() error { defer close(nodeDone); return m.node.Run(nodeCtx, m.lead) },
 		func(error) { stopNode(); <-nodeDone })
+	adminCtx, stopAdmin := context.WithCancel(context.Background())
+	group.Add(
+		func() error { return raftfsm.ServeAdmin(adminCtx, m.node, filepath.Join(m.cfg.Miner.DataDir, "admin.sock")) },
+		func(error) { stopAdmin() })
 	m.log.Info("miner started", zap.String("node", m.cfg.Miner.NodeID), zap.Int("suppliers", len(m.keys)))
 	return group.Run()
 }

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Exit codes, as in docs/exit-codes.md.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotFound    = 4
+	exitUnreachable = 6
+	exitNoLeader    = 7
+	exitRefused     = 8
+	exitPermission  = 9
+	exitInterrupted = 130
+)
+
+// usageError marks errors of the command line itself.
+type usageError struct{ error }
+
+// errNoLeader: members answered, but none leads.
+var errNoLeader = errors.New("the group has no leader")
+
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, errNoLeader):
+		return exitNoLeader
+	case errors.Is(err, context.DeadlineExceeded):
+		return exitUnreachable
+	}
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return exitUnreachable
+	case codes.NotFound:
+		return exitNotFound
+	case codes.FailedPrecondition:
+		return exitNoLeader
+	case codes.Aborted:
+		return exitRefused
+	case codes.PermissionDenied, codes.Unauthenticated:
+		return exitPermission
+	}
+	return exitFailed
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+// startGroup runs a group in this process and returns its admin sockets.
+func startGroup(t *testing.T, size int) []string {
+	t.Helper()
+	var peers []raftfsm.Peer
+	for i := range size {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		peers = append(peers, raftfsm.Peer{ID: fmt.Sprintf("m%d", i+1), Addr: listener.Addr().String()})
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var sockets []string
+	for _, p := range peers {
+		sockets = append(sockets, startMember(t, p, peers))
+	}
+	awaitLeader(t, sockets)
+	return sockets
+}
+
+func startMember(t *testing.T, p raftfsm.Peer, peers []raftfsm.Peer) string {
+	t.Helper()
+	dir := t.TempDir()
+	node, err := raftfsm.Open(raftfsm.Config{
+		NodeID: p.ID, DataDir: dir, Bind: p.Addr, ClusterID: "test", Partitions: 1, Peers: peers, BootstrapExpect: len(peers),
+	}, prometheus.NewRegistry(), zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	socket := filepath.Join(dir, "admin.sock")
+	ended := make(chan error, 2)
+	go func() {
+		ended <- node.Run(ctx, func(ctx context.Context, _ raftfsm.Epoch) error { <-ctx.Done(); return nil })
+	}()
+	go func() { ended <- raftfsm.ServeAdmin(ctx, node, socket) }()
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Errorf("member %s: %v", p.ID, err)
+			}
+		}
+	})
+	return socket
+}
+
+func awaitLeader(t *testing.T, sockets []string) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		if code, out, _ := raftctl(sockets, "status", "-o", "json"); code == exitOK && strings.Contains(out, `"epoch":"0`) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no leader")
+		}
+	}
+}
+
+func raftctl(sockets []string, args ...string) (code int, stdout, stderr string) {
+	for _, s := range sockets {
+		args = append(args, "--addr", "unix://"+s)
+	}
+	var out, errs bytes.Buffer
+	code = execute(context.Background(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestThreeMembers(t *testing.T) {
+	sockets := startGroup(t, 3)
+	code, out, errs := raftctl(sockets, "members", "-o", "json")
+	var members []member
+	if err := json.Unmarshal([]byte(out), &members); code != exitOK || err != nil || len(members) != 3 {
+		t.Fatalf("members: exit %d, %q %q: %v", code, out, errs, err)
+	}
+	leader, successor := "", ""
+	for _, m := range members {
+		if m.Leader {
+			leader = m.ID
+		} else {
+			successor = m.ID
+		}
+	}
+	if code, out, errs := raftctl(sockets, "transfer-leader", successor); code != exitOK || !strings.Contains(out, "leader is "+successor) {
+		t.Errorf("transfer from %s to %s: exit %d, %q %q", leader, successor, code, out, errs)
+	}
+	if code, out, _ := raftctl(sockets, "status"); code != exitOK || !strings.Contains(out, successor) {
+		t.Errorf("status: exit %d, %q", code, out)
+	}
+	if code, _, errs := raftctl(sockets, "transfer-leader", "nobody"); code != exitNotFound {
+		t.Errorf("transfer to nobody: exit %d, %q", code, errs)
+	}
+	if code, _, errs := raftctl(sockets, "transfer-leader", successor); code != exitRefused {
+		t.Errorf("transfer to the leader: exit %d, %q", code, errs)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	alone := startGroup(t, 1)
+	tests := map[string]struct {
+		sockets []string
+		args    []string
+		want    int
+	}{
+		"unknown command":     {alone, []string{"frobnicate"}, exitFailed},
+		"unknown flag":        {alone, []string{"status", "--frobnicate"}, exitUsage},
+		"unknown format":      {alone, []string{"status", "-o", "xml"}, exitUsage},
+		"no address":          {nil, []string{"status"}, exitUsage},
+		"too many arguments":  {alone, []string{"members", "now"}, exitUsage},
+		"nobody there":        {[]string{"/nonexistent/admin.sock"}, []string{"status"}, exitUnreachable},
+		"one of two is there": {append([]string{"/nonexistent/admin.sock"}, alone...), []string{"status"}, exitOK},
+		"no successor":        {alone, []string{"transfer-leader"}, exitRefused},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("RAFTCTL_ADDR", "")
+			code, out, errs := raftctl(test.sockets, test.args...)
+			if code != test.want {
+				t.Errorf("exit %d, want %d; %q %q", code, test.want, out, errs)
+			}
+			if code != exitOK && errs == "" {
+				t.Error("no word about what is wrong")
+			}
+		})
+	}
+}
