@@ -75,7 +75,9 @@ func (m *miner) run(ctx context.Context) error {
 		func(error) { stopNode(); <-nodeDone })
 	adminCtx, stopAdmin := context.WithCancel(context.Background())
 	group.Add(
-		func() error { return raftfsm.ServeAdmin(adminCtx, m.node, filepath.Join(m.cfg.Miner.DataDir, "admin.sock")) },
+		func() error {
+			return raftfsm.ServeAdmin(adminCtx, m.node, filepath.Join(m.cfg.Miner.DataDir, "admin.sock"))
+		},
 		func(error) { stopAdmin() })
 	m.log.Info("miner started", zap.String("node", m.cfg.Miner.NodeID), zap.Int("suppliers", len(m.keys)))
 	return group.Run()
