@@ -19,6 +19,7 @@ type devnetFlags struct {
 	miners    int
 	relayers  int
 	fsync     string
+	flush     time.Duration
 	onlyChain bool
 
 	chainID      string
@@ -42,6 +43,7 @@ func (f *devnetFlags) register(cmd *cobra.Command) {
 	s.IntVar(&f.miners, "miners", 3, "miner processes")
 	s.IntVar(&f.relayers, "relayers", 2, "relayer processes")
 	s.StringVar(&f.fsync, "redis-fsync", "everysec", "redis-server appendfsync: everysec, always, or no for no log at all")
+	s.DurationVar(&f.flush, "flush-interval", 200*time.Millisecond, "miners' ingest flush interval")
 	s.StringVar(&f.chainID, "chain-id", "raftminer-devnet", "chain id; account keys follow from it")
 	s.DurationVar(&f.blockTime, "block-time", 300*time.Millisecond, "pause between blocks")
 	s.StringVar(&f.rpcAddr, "rpc-addr", "127.0.0.1:0", "address of CometBFT's RPC; port 0 picks a free one")
@@ -72,12 +74,13 @@ func (f *devnetFlags) options() (devnet.Options, error) {
 		return devnet.Options{}, err
 	}
 	return devnet.Options{
-		StateDir:    f.stateDir,
-		Binary:      f.binary,
-		Miners:      f.miners,
-		Relayers:    f.relayers,
-		AppendFsync: f.fsync,
-		OnlyChain:   f.onlyChain,
+		StateDir:      f.stateDir,
+		Binary:        f.binary,
+		Miners:        f.miners,
+		Relayers:      f.relayers,
+		AppendFsync:   f.fsync,
+		FlushInterval: f.flush,
+		OnlyChain:     f.onlyChain,
 		Chain: pocketchain.Options{
 			ChainID:                f.chainID,
 			BlockTime:              f.blockTime,

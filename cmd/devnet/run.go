@@ -39,6 +39,7 @@ func newRunCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			printFailures(cmd.ErrOrStderr(), report)
 			if err := printReport(cmd.OutOrStdout(), output, report); err != nil {
 				return err
 			}

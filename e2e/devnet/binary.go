@@ -36,13 +36,19 @@ func (d *Devnet) findBinary(ctx context.Context) error {
 }
 
 func (d *Devnet) buildBinary(ctx context.Context) error {
+	d.binary = filepath.Join(d.dir, "bin", "raftminer")
+	d.say("building  %s", binaryPackage)
+	return BuildBinary(ctx, d.binary, d.opts.BuildTags)
+}
+
+// BuildBinary builds raftminer from the module that we stand in. Tests that
+// start several devnets build it once, and pass it as Options.Binary.
+func BuildBinary(ctx context.Context, path, tags string) error {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
 		return errors.New("no raftminer binary next to devnet, and no go to build one: pass --raftminer-bin")
 	}
-	d.binary = filepath.Join(d.dir, "bin", "raftminer")
-	d.say("building  %s", binaryPackage)
-	out, err := exec.CommandContext(ctx, goTool, "build", "-tags", d.opts.BuildTags, "-o", d.binary, binaryPackage).CombinedOutput()
+	out, err := exec.CommandContext(ctx, goTool, "build", "-tags", tags, "-o", path, binaryPackage).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build raftminer (pass --raftminer-bin outside of its source tree): %w\n%s", err, out)
 	}

@@ -17,9 +17,12 @@ import (
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
 )
 
-// Tries of one relay, and how long one may take.
+// Tries of one relay, the pause after the first (each next one is longer by as
+// much), and how long one try may take. The pauses outlast a block: a relayer
+// that has not seen the session's first block yet refuses the session.
 const (
-	relayTries   = 3
+	relayTries   = 4
+	relayPause   = 100 * time.Millisecond
 	relayTimeout = 15 * time.Second
 )
 
@@ -163,10 +166,12 @@ func (r *run) relay(ctx context.Context, open openSession, i int) error {
 			r.tally.answer(answer)
 			return nil
 		}
-		if ctx.Err() != nil {
+		last = err
+		select {
+		case <-time.After(relayPause * time.Duration(try+1)):
+		case <-ctx.Done():
 			return ctx.Err()
 		}
-		last = err
 	}
 	r.tally.fail(last)
 	return nil

@@ -24,6 +24,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pokt-network/poktroll/app"
+	"github.com/pokt-network/poktroll/pkg/polylog"
+	"github.com/pokt-network/poktroll/pkg/polylog/polyzero"
 )
 
 // Chain is a running chain.
@@ -97,6 +99,11 @@ func (c *Chain) logger() (log.Logger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log level: %w", err)
 	}
+	// The modules log some of their work past the app's logger, at debug level
+	// to standard error (poktroll pkg/polylog).
+	polylog.DefaultContextLogger = polyzero.NewLogger(
+		polyzero.WithOutput(c.opts.Log), polyzero.WithLevel(polyzero.WarnLevel),
+	)
 	return log.NewLogger(c.opts.Log, log.OutputJSONOption(), log.FilterOption(filter)), nil
 }
 
