@@ -13,6 +13,8 @@ import (
 // Head knows the newest block. Height 0 means that none was seen yet.
 type Head interface {
 	Latest() chain.Block
+	// Next waits until the head is above height.
+	Next(ctx context.Context, height int64) (chain.Block, error)
 }
 
 // Sessions answers what the chain says about a session. Implementations cache:

@@ -226,6 +226,7 @@ func post(t testing.TB, url string, body []byte, headers ...string) (int, *servi
 type fakeChain struct {
 	mu           sync.Mutex
 	height       int64
+	next         int64 // the block that Next brings; 0 is none
 	ring         [][]byte
 	session      *sessiontypes.Session
 	target       []byte
@@ -243,6 +244,15 @@ func (c *fakeChain) Latest() chain.Block {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return chain.Block{Height: c.height}
+}
+
+// Next brings the block that the test set as the next one, if any.
+func (c *fakeChain) Next(_ context.Context, height int64) (chain.Block, error) {
+	if c.next <= height {
+		return chain.Block{}, context.DeadlineExceeded
+	}
+	c.setHeight(c.next)
+	return c.Latest(), nil
 }
 
 func (c *fakeChain) SharedParams(context.Context, int64) (*sharedtypes.Params, error) {

@@ -318,3 +318,14 @@ func TestDifficultyIsStrict(t *testing.T) {
 		t.Error("a hash below the target does not count")
 	}
 }
+
+// A gateway sees a block a moment before this process: that costs nobody a relay.
+func TestTheSessionOfTheNextBlockIsWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	_, url := w.start()
+	w.chain.setHeight(sessionStart - 1)
+	w.chain.next = sessionStart
+	if status, res := post(t, url, w.signed(`{"id":1}`)); status != 200 || res.RelayMinerError != nil {
+		t.Errorf("got status %d and error %v, want a served relay", status, res.RelayMinerError)
+	}
+}

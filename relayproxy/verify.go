@@ -2,6 +2,7 @@ package relayproxy
 
 import (
 	"context"
+	"time"
 
 	sessiontypes "github.com/pokt-network/poktroll/x/session/types"
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
@@ -13,6 +14,10 @@ import (
 // it may have ended, so that the heights in unsigned junk cannot make a full
 // node answer about all of history.
 const maxSessionBlocks = 20_000
+
+// nextBlockWait is how far a gateway's view of the chain may be ahead of ours:
+// longer than the block feed's longest pause.
+const nextBlockWait = 1500 * time.Millisecond
 
 // verify makes sure that the relay would be paid if it were served: the order
 // and the checks are those of poktroll pkg/relayer/relay_authenticator, which
@@ -36,7 +41,8 @@ func (p *pipeline) verify(ctx context.Context, r *relay) *Refusal {
 // not rewarded, so it is not served either.
 func (p *pipeline) verifyTiming(ctx context.Context, r *relay) *Refusal {
 	h := r.header()
-	start, end, head := h.SessionStartBlockHeight, h.SessionEndBlockHeight, p.head.Latest().Height
+	start, end := h.SessionStartBlockHeight, h.SessionEndBlockHeight
+	head := p.heightFor(ctx, start)
 	if head <= 0 {
 		return refuse(ReasonChain, "the chain's height is not known yet")
 	}
@@ -59,6 +65,22 @@ func (p *pipeline) verifyTiming(ctx context.Context, r *relay) *Refusal {
 	}
 	r.claimOpen = windows.ClaimOpen
 	return nil
+}
+
+// heightFor is the height to judge a session by that starts at start. A gateway
+// can have seen a block that this process is about to see, so the session that
+// starts with the very next block is waited for, shortly.
+func (p *pipeline) heightFor(ctx context.Context, start int64) int64 {
+	head := p.head.Latest().Height
+	if head <= 0 || start != head+1 {
+		return head
+	}
+	ctx, cancel := context.WithTimeout(ctx, nextBlockWait)
+	defer cancel()
+	if next, err := p.head.Next(ctx, head); err == nil {
+		return next.Height
+	}
+	return head
 }
 
 // verifySignature checks that the application, or a gateway it delegated to,
