@@ -88,7 +88,7 @@ func (d *Devnet) minerConfig(n *node) map[string]any {
 	}
 }
 
-func (d *Devnet) dataDir(n *node) string { return filepath.Join(d.dir, "data", n.name) }
+func (d *Devnet) dataDir(n *node) string { return filepath.Join(d.data, n.name) }
 
 // serviceConfigs gives every service a demo backend for each kind of RPC that
 // it has on chain and that the binary knows.

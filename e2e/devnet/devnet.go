@@ -19,6 +19,7 @@ import (
 type Devnet struct {
 	opts     Options
 	dir      string
+	data     string // the nodes' data directories
 	ownDir   bool
 	binary   string
 	chain    *pocketchain.Chain
@@ -62,6 +63,12 @@ func (d *Devnet) boot(ctx context.Context) error {
 	return nil
 }
 
+// maxSocketDir is how long a node's data directory may be: it holds a unix
+// socket, and the kernel takes 107 bytes of path.
+const maxSocketDir = 107 - len("/miner-99/admin.sock")
+
+// makeDir makes the state directory, without what an earlier devnet left in it:
+// its chain is gone, and its trees and raft logs with it.
 func (d *Devnet) makeDir(context.Context) (err error) {
 	if d.opts.StateDir == "" {
 		d.dir, err = os.MkdirTemp("", "raftminer-devnet-")
@@ -72,9 +79,28 @@ func (d *Devnet) makeDir(context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
+	for _, old := range []string{"data", "redis", "logs"} {
+		if err := os.RemoveAll(filepath.Join(d.dir, old)); err != nil {
+			return fmt.Errorf("clear state directory: %w", err)
+		}
+	}
 	if err := os.MkdirAll(filepath.Join(d.dir, "logs"), 0o755); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
+	return d.placeData()
+}
+
+// placeData puts the nodes' data below the state directory, or in a shorter
+// place when their sockets would not fit there.
+func (d *Devnet) placeData() (err error) {
+	d.data = filepath.Join(d.dir, "data")
+	if len(d.data) <= maxSocketDir {
+		return nil
+	}
+	if d.data, err = os.MkdirTemp("", "devnet-"); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	d.onClose(func() error { return os.RemoveAll(d.data) })
 	return nil
 }
 
