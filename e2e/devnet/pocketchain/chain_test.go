@@ -162,8 +162,16 @@ func TestChainReferees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := chain.WaitHeight(ctx, sharedtypes.GetProofWindowCloseHeight(shared, end)+2); err != nil {
+	paid := func(entry pocketchain.Entry) bool {
+		_, ok := entry.Event.(*tokenomicstypes.EventClaimSettled)
+		return ok
+	}
+	settlement, err := chain.WaitEntry(ctx, paid)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if got, want := settlement.Height, sharedtypes.GetProofWindowCloseHeight(shared, end); got != want {
+		t.Errorf("settled in block %d, want %d", got, want)
 	}
 	after, err := chain.Balance(ctx, supplier.Address)
 	if err != nil {

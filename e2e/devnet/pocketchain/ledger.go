@@ -142,3 +142,20 @@ func (c *Chain) Entries() []Entry {
 	defer c.ledger.mu.Unlock()
 	return append([]Entry(nil), c.ledger.entries...)
 }
+
+// WaitEntry waits for the first event, past or to come, that match says yes to.
+func (c *Chain) WaitEntry(ctx context.Context, match func(Entry) bool) (found Entry, err error) {
+	seen := 0
+	err = c.ledger.until(ctx, func() bool {
+		for ; seen < len(c.ledger.entries); seen++ {
+			if found = c.ledger.entries[seen]; match(found) {
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		return Entry{}, fmt.Errorf("wait for an event: %w", err)
+	}
+	return found, nil
+}
