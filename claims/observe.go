@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest/failpoint"
 	"github.com/raftminer/raftminer/raftfsm"
 )
 
@@ -230,6 +231,7 @@ func (e *Engine) resolve(ctx context.Context, intent raftfsm.Intent, r raftfsm.R
 	if _, err := e.log.Apply(ctx, r); err != nil {
 		return fmt.Errorf("resolve intent %s: %w", intent.Key(), err)
 	}
+	failpoint.Hit("claims." + intent.Kind.String() + "_" + r.Status.String())
 	e.metrics.resolved(intent, r)
 	fields := []zap.Field{
 		zap.Stringer("kind", intent.Kind), zap.Stringer("intent", intent.Key()), zap.Stringer("status", r.Status),

@@ -130,7 +130,7 @@ func (o *Owner) readGroups() [][]*partition {
 }
 
 func (o *Owner) consume(ctx context.Context, parts []*partition) error {
-	flushed := time.Now()
+	var flushed time.Time // never: a new owner stores what it finds at once
 	for ctx.Err() == nil {
 		err := o.read(ctx, parts)
 		due := time.Since(flushed) >= o.opts.FlushInterval

@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/raftminer/raftminer/e2e/devnet"
+)
+
+const testTimeout = 4 * time.Minute
+
+// binary returns the path of a binary built with the race detector and with
+// failpoints, as scripts/test-system.sh makes them.
+func binary(t *testing.T, name string) string {
+	t.Helper()
+	dir := os.Getenv("RAFTMINER_TEST_BIN")
+	if dir == "" {
+		t.Fatal("RAFTMINER_TEST_BIN is not set: run `make test-system`, which builds the binaries")
+	}
+	path := filepath.Join(dir, name)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// network is a devnet whose miners may have failpoints armed.
+type network struct {
+	*devnet.Devnet
+	t    *testing.T
+	once string // created by the process that a failpoint hits
+}
+
+// start boots a network. A failpoint, as name=action, hits one miner once.
+func start(t *testing.T, failpoint string) (*network, context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	t.Cleanup(cancel)
+	n := &network{t: t, once: filepath.Join(t.TempDir(), "hit")}
+	opts := devnet.Options{Binary: binary(t, "raftminer"), StateDir: t.TempDir(), Env: make(map[string][]string)}
+	if failpoint != "" {
+		for _, miner := range miners {
+			opts.Env[miner] = []string{"RAFTMINER_FAILPOINTS=" + failpoint + "@" + n.once}
+		}
+	}
+	var err error
+	if n.Devnet, err = devnet.Start(ctx, opts); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.stop)
+	return n, ctx
+}
+
+var miners = []string{"miner-1", "miner-2", "miner-3"}
+
+func (n *network) stop() {
+	if n.t.Failed() {
+		n.showLogs()
+	}
+	if err := n.Close(); err != nil {
+		n.t.Errorf("stop the network: %v", err)
+	}
+	for _, name := range append([]string{"relayer-1", "relayer-2"}, miners...) {
+		if bytes.Contains(n.log(name), []byte("DATA RACE")) {
+			n.t.Errorf("%s has a data race:\n%s", name, n.log(name))
+		}
+	}
+}
+
+func (n *network) log(name string) []byte {
+	bz, err := os.ReadFile(filepath.Join(n.Dir(), "logs", name+".log"))
+	if err != nil {
+		n.t.Errorf("log of %s: %v", name, err)
+	}
+	return bz
+}
+
+func (n *network) showLogs() {
+	const tail = 6000
+	for _, name := range miners {
+		log := n.log(name)
+		n.t.Logf("end of the log of %s:\n%s", name, log[max(0, len(log)-tail):])
+	}
+}
+
+// hit waits until the failpoint has hit a miner, and says whether it did.
+func (n *network) hit(ctx context.Context) bool {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(n.once); err == nil {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+}
+
+// drive sends the relays that most tests use.
+func (n *network) drive(ctx context.Context, opts devnet.DriveOptions) devnet.Report {
+	n.t.Helper()
+	opts.Relays, opts.RPS, opts.Sessions = 510, 60, 3
+	report, err := n.Drive(ctx, opts)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return report
+}
+
+// checkPaid asserts that the chain paid exactly what clients were answered.
+func checkPaid(t *testing.T, r devnet.Report) {
+	t.Helper()
+	t.Logf("%+v", r)
+	if r.RelaysFailed != 0 {
+		t.Errorf("%d relays were not answered: %v", r.RelaysFailed, r.Failures)
+	}
+	if r.RelaysAnswered != 510 || r.RelaysMined != 510 || r.LeavesClaimed != 510 {
+		t.Errorf("%d relays answered, %d mined, %d leaves claimed, want 510 of each", r.RelaysAnswered, r.RelaysMined, r.LeavesClaimed)
+	}
+	if r.RelaysLost != 0 || r.RelaysClaimedUnanswered != 0 {
+		t.Errorf("%d relays lost, %d claimed but unanswered, want none", r.RelaysLost, r.RelaysClaimedUnanswered)
+	}
+	if r.Sessions < 3 {
+		t.Errorf("%d sessions, want at least 3", r.Sessions)
+	}
+	if n := r.ClaimsSubmitted; n == 0 || r.ClaimsSettled != n || r.ProofsRequired != n || r.ProofsValidated != n {
+		t.Errorf("%d claims, %d settled, %d proofs required, %d validated, want all equal", n, r.ClaimsSettled, r.ProofsRequired, r.ProofsValidated)
+	}
+	if r.ClaimsUpdated != 0 || r.ClaimsExpired != 0 || r.SuppliersSlashed != 0 {
+		t.Errorf("%d claims replaced, %d expired, %d suppliers slashed, want none", r.ClaimsUpdated, r.ClaimsExpired, r.SuppliersSlashed)
+	}
+}
