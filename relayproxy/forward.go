@@ -1,8 +1,7 @@
 package relayproxy
 
 import (
-	"errors"
-	"net"
+	"io"
 	"net/http"
 	"time"
 
@@ -12,30 +11,86 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// exchange sends an HTTP relay to its backend and returns the payload of the
-// answer, a serialized POKTHTTPResponse, and the backend's status.
-func (u *upstream) exchange(r *relay) (payload []byte, status int, refusal *Refusal) {
-	req, res := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
-	defer fasthttp.ReleaseRequest(req)
-	defer fasthttp.ReleaseResponse(res)
-	if refusal := u.build(req, r); refusal != nil {
-		return nil, 0, refusal
+// exchange is one HTTP request to a backend and its answer. It must be closed.
+type exchange struct {
+	req *fasthttp.Request
+	res *fasthttp.Response
+}
+
+func (e *exchange) close() {
+	// The error is the backend connection's, which is given up with it.
+	_ = e.res.CloseBodyStream()
+	fasthttp.ReleaseRequest(e.req)
+	fasthttp.ReleaseResponse(e.res)
+}
+
+// start sends an HTTP relay to its backend and returns when the answer's header
+// has arrived, with the whole body if its length was given.
+func (u *upstream) start(r *relay) (*exchange, *Refusal) {
+	e := &exchange{req: fasthttp.AcquireRequest(), res: fasthttp.AcquireResponse()}
+	if refusal := u.build(e.req, r); refusal != nil {
+		e.close()
+		return nil, refusal
 	}
+	e.res.StreamBody = true
 	began := time.Now()
-	err := u.client.DoDeadline(req, res, r.deadline)
+	err := u.client.DoDeadline(e.req, e.res, r.deadline)
 	outcome := outcomeOf(err)
 	r.route.metrics.backend(outcome).Observe(time.Since(began).Seconds())
 	if err != nil {
-		return nil, 0, refuseFor(outcome.reason(), err, outcome.detail())
+		e.close()
+		return nil, refuseFor(outcome.reason(), err, outcome.detail())
 	}
-	status = res.StatusCode()
-	if len(res.Body()) == 0 && !mayBeEmpty(req, status) {
-		return nil, 0, refuse(ReasonEmptyResponse, "the backend answered %d with an empty body", status)
+	return e, nil
+}
+
+// payload reads the rest of the answer and serializes it: a POKTHTTPResponse.
+func (e *exchange) payload(limit int) ([]byte, *Refusal) {
+	body, err := e.body(limit)
+	if err != nil {
+		outcome := outcomeOf(err)
+		return nil, refuseFor(outcome.reason(), err, outcome.detail())
 	}
-	if payload, err = encodeResponse(res); err != nil {
-		return nil, 0, refuseFor(ReasonSign, err, "the backend's answer cannot be serialized")
+	status := e.res.StatusCode()
+	if len(body) == 0 && !mayBeEmpty(e.req, status) {
+		return nil, refuse(ReasonEmptyResponse, "the backend answered %d with an empty body", status)
 	}
-	return payload, status, nil
+	return e.encode(responseHeaders(&e.res.Header), body)
+}
+
+// body reads at most limit bytes. The deadline of the request still holds.
+func (e *exchange) body(limit int) ([]byte, error) {
+	stream := e.res.BodyStream()
+	if stream == nil {
+		return nil, nil
+	}
+	if size := e.res.Header.ContentLength(); size > limit {
+		return nil, fasthttp.ErrBodyTooLarge
+	} else if size >= 0 {
+		body := make([]byte, size)
+		_, err := io.ReadFull(stream, body)
+		return body, err
+	}
+	body, err := io.ReadAll(io.LimitReader(stream, int64(limit)+1))
+	switch {
+	case err == nil && len(body) > limit:
+		err = fasthttp.ErrBodyTooLarge
+	case err == nil && brokeOff(e.res):
+		err = io.ErrUnexpectedEOF
+	}
+	return body, err
+}
+
+// encode serializes an answer, deterministically as poktroll does
+// (pkg/relayer/proxy/http_utils.go).
+func (e *exchange) encode(headers map[string]*sdktypes.Header, body []byte) ([]byte, *Refusal) {
+	payload, err := proto.MarshalOptions{Deterministic: true}.Marshal(&sdktypes.POKTHTTPResponse{
+		StatusCode: uint32(e.res.StatusCode()), Header: headers, BodyBz: body,
+	})
+	if err != nil {
+		return nil, refuseFor(ReasonSign, err, "the backend's answer cannot be serialized")
+	}
+	return payload, nil
 }
 
 // build makes the backend request of a relay. What is inside the signed payload
@@ -92,62 +147,4 @@ func mayBeEmpty(req *fasthttp.Request, status int) bool {
 		return true
 	}
 	return req.Header.IsHead() || status >= http.StatusBadRequest
-}
-
-// encodeResponse serializes a backend's answer, deterministically as poktroll
-// does (pkg/relayer/proxy/http_utils.go).
-func encodeResponse(res *fasthttp.Response) ([]byte, error) {
-	out := &sdktypes.POKTHTTPResponse{
-		StatusCode: uint32(res.StatusCode()),
-		Header:     responseHeaders(&res.Header),
-		BodyBz:     res.Body(),
-	}
-	return proto.MarshalOptions{Deterministic: true}.Marshal(out)
-}
-
-// outcome of a backend call, a metric label.
-type outcome uint8
-
-const (
-	outcomeOK outcome = iota
-	outcomeUnreachable
-	outcomeTimeout
-	outcomeTooLarge
-	outcomeCount
-)
-
-func (o outcome) String() string {
-	return [outcomeCount]string{"ok", "unreachable", "timeout", "too_large"}[o]
-}
-
-func (o outcome) reason() Reason {
-	return [outcomeCount]Reason{outcomeUnreachable: ReasonBackendUnreachable, outcomeTimeout: ReasonBackendTimeout, outcomeTooLarge: ReasonResponseTooLarge}[o]
-}
-
-func (o outcome) detail() string {
-	return [outcomeCount]string{
-		outcomeUnreachable: "the backend did not answer",
-		outcomeTimeout:     "the backend did not answer in time",
-		outcomeTooLarge:    "the backend's answer is larger than this service allows",
-	}[o]
-}
-
-func outcomeOf(err error) outcome {
-	var dial *net.OpError
-	switch {
-	case err == nil:
-		return outcomeOK
-	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		return outcomeTooLarge
-	case errors.Is(err, fasthttp.ErrDialTimeout), errors.As(err, &dial) && dial.Op == "dial":
-		return outcomeUnreachable
-	case errors.Is(err, fasthttp.ErrTimeout), isTimeout(err):
-		return outcomeTimeout
-	}
-	return outcomeUnreachable
-}
-
-func isTimeout(err error) bool {
-	var t net.Error
-	return errors.As(err, &t) && t.Timeout()
 }

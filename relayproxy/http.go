@@ -1,6 +1,7 @@
 package relayproxy
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"time"
@@ -15,15 +16,21 @@ const contentType = "application/x-protobuf"
 // fasthttp reuses the request's buffers when it returns; the pipeline copies
 // what it keeps.
 func (s *Server) handleHTTP(ctx *fasthttp.RequestCtx) {
-	reply, r, refusal := s.pipeline.serve(s.base, ctx.PostBody(), ctx.Request.Header.Peek(headerRPCType), time.Now())
-	if refusal != nil {
-		reply = s.refuse(r, refusal)
-	}
-	ctx.SetContentType(contentType)
-	ctx.Response.SetBodyRaw(reply)
+	out, r, refusal := s.pipeline.serve(s.base, ctx.PostBody(), ctx.Request.Header.Peek(headerRPCType), time.Now())
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
 	}
+	if refusal != nil {
+		out = answer{reply: s.refuse(r, refusal)}
+	}
+	ctx.SetContentType(contentType)
+	if out.stream == nil {
+		ctx.Response.SetBodyRaw(out.reply)
+		return
+	}
+	// Gateways tell a stream by the backend's content type.
+	ctx.Response.Header.SetContentTypeBytes(out.stream.exchange.res.Header.ContentType())
+	ctx.SetBodyStreamWriter(func(w *bufio.Writer) { s.send(out.stream, out.reply, w) })
 }
 
 // refuse records a refusal and serializes it.

@@ -25,9 +25,9 @@ type pipeline struct {
 	publisher      Publisher
 }
 
-// publishGrace is how long after its deadline a relay may still be published:
-// the work is done by then, and gateways wait a second longer than we do.
-const publishGrace = 500 * time.Millisecond
+// publishTimeout bounds publishing, and is over before a gateway gives up: it
+// waits a second longer than our default deadline.
+const publishTimeout = 800 * time.Millisecond
 
 // admit decodes and verifies a request. Nothing is kept of body. On refusal the
 // relay may still be non-nil, to answer with its session header.
@@ -45,20 +45,38 @@ func (p *pipeline) admit(ctx context.Context, body, rpcType []byte, arrived time
 	return r, refusal
 }
 
-// serve is the whole life of a relay that is one request and one response. It
-// returns the serialized signed response.
-func (p *pipeline) serve(ctx context.Context, body, rpcType []byte, arrived time.Time) ([]byte, *relay, *Refusal) {
+// answer is what a client gets: one signed response, or the first of a stream.
+type answer struct {
+	reply  []byte
+	stream *stream // nil unless the backend streams
+}
+
+// serve is the whole life of a relay that is one HTTP request to its backend.
+func (p *pipeline) serve(ctx context.Context, body, rpcType []byte, arrived time.Time) (answer, *relay, *Refusal) {
 	r, refusal := p.admit(ctx, body, rpcType, arrived)
 	if refusal != nil {
-		return nil, r, refusal
+		return answer{}, r, refusal
 	}
-	payload, status, refusal := r.route.upstream.exchange(r)
+	if r.route.upstream.client == nil {
+		return answer{}, r, refuse(ReasonUnsupportedTransport, "%s is not served here", RPCTypeName(r.route.rpcType))
+	}
+	e, refusal := r.route.upstream.start(r)
 	if refusal != nil {
-		return nil, r, refusal
+		return answer{}, r, refusal
 	}
+	if isStream(e.res) {
+		out, refusal := p.openStream(ctx, r, e)
+		return out, r, refusal
+	}
+	defer e.close()
+	payload, refusal := e.payload(r.route.limits.MaxResponseBody)
+	if refusal != nil {
+		return answer{}, r, refusal
+	}
+	status := e.res.StatusCode()
 	reply, refusal := p.settle(ctx, r, payload, status)
 	if refusal == nil {
 		r.route.metrics.serve(status, time.Since(arrived))
 	}
-	return reply, r, refusal
+	return answer{reply: reply}, r, refusal
 }

@@ -41,8 +41,8 @@ const (
 	codespaceAuth  = "relay_authenticator"
 )
 
-// answer is how a refusal looks on the wire.
-type answer struct {
+// wireForm is how a refusal looks on the wire.
+type wireForm struct {
 	label       string
 	codespace   string
 	code        uint32
@@ -50,12 +50,12 @@ type answer struct {
 	ours        bool   // our failure, not the client's: logged as a warning
 }
 
-// answers is the one table from our reasons to what gateways read. SAGE charges
+// wireForms is the one table from our reasons to what gateways read. SAGE charges
 // a supplier nothing for relayer_proxy 1, 6, 7, 11-14 and relay_authenticator
 // 1, 2, 4, so what the client did wrong must be one of those. HTTP status is
 // 200 for all: gateways read the status of the transport as the health of the
 // supplier and the code as the verdict on the relay.
-var answers = [reasonCount]answer{
+var wireForms = [reasonCount]wireForm{
 	ReasonMalformed:            {"malformed", codespaceProxy, 14, "failed to unmarshal relay request", false},
 	ReasonRequestTooLarge:      {"request_too_large", codespaceProxy, 11, "max body size exceeded", false},
 	ReasonInvalidRequest:       {"invalid_request", codespaceAuth, 4, "invalid relay request", false},
@@ -77,7 +77,7 @@ var answers = [reasonCount]answer{
 }
 
 // String is the reason as a metric label.
-func (r Reason) String() string { return answers[r].label }
+func (r Reason) String() string { return wireForms[r].label }
 
 // Refusal is a relay that gets no signed answer.
 type Refusal struct {
@@ -112,7 +112,7 @@ func (r *Refusal) Unwrap() error { return r.Cause }
 
 // message is what the client reads.
 func (r *Refusal) message() string {
-	a := answers[r.Reason]
+	a := wireForms[r.Reason]
 	if r.Detail == "" {
 		return a.description
 	}
@@ -125,7 +125,7 @@ func (r *Refusal) response(header *sessiontypes.SessionHeader) *servicetypes.Rel
 	if header == nil {
 		header = &sessiontypes.SessionHeader{}
 	}
-	a, message := answers[r.Reason], r.message()
+	a, message := wireForms[r.Reason], r.message()
 	return &servicetypes.RelayResponse{
 		Meta:    servicetypes.RelayResponseMetadata{SessionHeader: header},
 		Payload: []byte(message),

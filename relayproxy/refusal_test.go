@@ -24,7 +24,7 @@ func TestRefusalsUseTheCodesOfPoktroll(t *testing.T) {
 	}
 	labels := map[string]bool{}
 	for reason := range reasonCount {
-		a := answers[reason]
+		a := wireForms[reason]
 		if got := want[a.codespace][a.code]; got != a.description {
 			t.Errorf("%s: description %q, poktroll says %q for %s %d", a.label, a.description, got, a.codespace, a.code)
 		}
@@ -44,7 +44,7 @@ func TestTheClientsMistakesCostTheSupplierNothing(t *testing.T) {
 	}
 	misconfigured := map[Reason]bool{ReasonUnknownService: true, ReasonUnsupportedTransport: true, ReasonForeignSupplier: true}
 	for reason := range reasonCount {
-		a := answers[reason]
+		a := wireForms[reason]
 		if !a.ours && !misconfigured[reason] && !free[a.codespace][a.code] {
 			t.Errorf("%s is the client's mistake, but %s %d is charged", a.label, a.codespace, a.code)
 		}

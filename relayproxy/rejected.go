@@ -39,7 +39,7 @@ func (o *refusals) record(r *relay, refusal *Refusal) {
 		o.unknown[refusal.Reason].Inc()
 	}
 	level := zap.DebugLevel
-	if answers[refusal.Reason].ours {
+	if wireForms[refusal.Reason].ours {
 		level = zap.WarnLevel
 	}
 	if entry := o.log.Check(level, "relay refused"); entry != nil {

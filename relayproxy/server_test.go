@@ -165,7 +165,7 @@ func (acceptAll) Verify([32]byte, []byte, [][]byte) error { return nil }
 
 // maxAllocs bounds the allocations of a relay outside cryptography: decoding,
 // session checks, the backend call, signing and serializing.
-const maxAllocs = 120
+const maxAllocs = 128
 
 func TestAllocationsOfTheRelayPath(t *testing.T) {
 	if raceEnabled {

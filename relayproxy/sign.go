@@ -14,7 +14,7 @@ import (
 // The response is signed once: what is mined is what was served, without the
 // payload (the chain verifies the signature over its hash alone).
 func (p *pipeline) settle(ctx context.Context, r *relay, payload []byte, status int) ([]byte, *Refusal) {
-	ctx, cancel := context.WithDeadline(ctx, r.deadline.Add(publishGrace))
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	res, refusal := signResponse(r, payload)
 	if refusal != nil {
@@ -27,6 +27,10 @@ func (p *pipeline) settle(ctx context.Context, r *relay, payload []byte, status 
 			return nil, refusal
 		}
 	}
+	return serializeResponse(res, payload)
+}
+
+func serializeResponse(res *servicetypes.RelayResponse, payload []byte) ([]byte, *Refusal) {
 	res.Payload = payload
 	reply, err := res.Marshal()
 	if err != nil {

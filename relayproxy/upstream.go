@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/url"
 	"time"
 
@@ -54,7 +53,7 @@ func newHostClient(u *url.URL, s Service) *fasthttp.HostClient {
 		Addr:                     fasthttp.AddMissingPort(u.Host, secure),
 		IsTLS:                    secure,
 		TLSConfig:                &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname()},
-		Dial:                     func(addr string) (net.Conn, error) { return fasthttp.DialDualStackTimeout(addr, dialTimeout) },
+		Dial:                     dialBackend,
 		MaxConns:                 maxConnsPerBackend,
 		MaxIdleConnDuration:      maxIdleConn,
 		ConnPoolStrategy:         fasthttp.LIFO,
