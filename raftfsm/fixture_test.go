@@ -3,6 +3,7 @@ package raftfsm
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"testing"
 
@@ -36,4 +37,11 @@ func wantError(t *testing.T, got, want error) {
 	if !errors.Is(got, want) {
 		t.Errorf("got error %v, want %v", got, want)
 	}
+}
+
+// enveloped is a log entry with a right checksum over any content.
+func enveloped(version, kind byte, payload ...byte) []byte {
+	entry := []byte{version, kind}
+	entry = binary.BigEndian.AppendUint32(entry, checksum(version, kind, payload))
+	return append(entry, payload...)
 }
