@@ -99,16 +99,20 @@ func (p *partition) store(ctx context.Context, changes []change) error {
 	return nil
 }
 
-// recover puts the partition back on what Redis holds. Being fenced is final.
+// recover puts the partition back on what Redis holds and says so with
+// errReloaded. Being fenced is final.
 func (p *partition) recover(ctx context.Context, cause error) error {
 	if errors.Is(cause, ErrFenced) {
 		p.log.Warn("write refused by the fence", zap.Int("partition", p.number), zap.Error(cause))
 		return cause
 	}
 	p.metrics.failed.Inc()
-	p.log.Warn("flush failed, reading on from what is stored", zap.Int("partition", p.number), zap.Error(cause))
-	if err := p.acquire(ctx); err != nil {
+	if err := p.reacquire(ctx); err != nil {
 		return fmt.Errorf("%w, after: %w", err, cause)
 	}
-	return nil
+	return fmt.Errorf("partition %d %w: %w", p.number, errReloaded, cause)
 }
+
+// errReloaded: the work since the last flush is lost to memory, and will be
+// read from the stream again.
+var errReloaded = errors.New("was put back on what is stored")

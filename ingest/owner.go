@@ -23,8 +23,6 @@ const (
 	blockFor = 40 * time.Millisecond
 	// readPause is the wait after Redis failed.
 	readPause = 100 * time.Millisecond
-	// replicaWait bounds the wait for a replica to learn of a raised fence.
-	replicaWait = 100 * time.Millisecond
 )
 
 // Options tune an owner.
@@ -47,41 +45,12 @@ type Owner struct {
 	parts   []*partition
 }
 
-// Acquire raises the fence of every partition to epoch and takes over what is
-// stored. From then on no earlier owner can write. ErrFenced says that a later
-// one exists.
-func Acquire(ctx context.Context, rdb redis.UniversalClient, keys Keys, epoch, owner string, opts Options) (*Owner, error) {
+func newOwner(rdb redis.UniversalClient, keys Keys, epoch, owner string, opts Options) *Owner {
 	o := &Owner{rdb: rdb, keys: keys, epoch: epoch, owner: owner, opts: opts, metrics: opts.Metrics, log: opts.Log.Named("ingest")}
-	group, ctx := errgroup.WithContext(ctx)
 	for n := range keys.Partitions() {
-		p := &partition{Owner: o, number: n}
-		o.parts = append(o.parts, p)
-		group.Go(func() error { return p.acquire(ctx) })
+		o.parts = append(o.parts, &partition{Owner: o, number: n})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("acquire partitions for epoch %s: %w", epoch, err)
-	}
-	o.awaitReplica(ctx)
-	return o, nil
-}
-
-// awaitReplica gives a replica the chance to know the fence before this owner
-// acts on it, so that a failover right now does not lose it.
-func (o *Owner) awaitReplica(ctx context.Context) {
-	client, ok := o.rdb.(*redis.Client)
-	if !ok {
-		return
-	}
-	role, err := client.Do(ctx, "ROLE").Slice()
-	if err != nil || len(role) < 3 {
-		return
-	}
-	if replicas, _ := role[2].([]any); len(replicas) == 0 {
-		return
-	}
-	if confirmed, err := client.Wait(ctx, 1, replicaWait).Result(); err != nil || confirmed == 0 {
-		o.log.Warn("no replica confirmed the fence", zap.Error(err))
-	}
+	return o
 }
 
 func (o *Owner) partitionOf(key chain.SessionKey) *partition { return o.parts[o.keys.Partition(key)] }
@@ -216,34 +185,6 @@ func (o *Owner) flushDue(ctx context.Context, parts []*partition, all bool) erro
 		p.mu.Unlock()
 		if err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// Mark is how far the trees of each partition are stored.
-type Mark []streamID
-
-// Mark returns the cursors. Take it before a checkpoint, and Trim to it after.
-func (o *Owner) Mark() Mark {
-	mark := make(Mark, len(o.parts))
-	for i, p := range o.parts {
-		p.mu.Lock()
-		mark[i] = p.cursor
-		p.mu.Unlock()
-	}
-	return mark
-}
-
-// Trim drops the stream entries up to mark. They are in stored trees, and no
-// owner reads behind its cursor.
-func (o *Owner) Trim(ctx context.Context, mark Mark) error {
-	for i, p := range o.parts {
-		if mark[i] == (streamID{}) {
-			continue
-		}
-		if err := o.rdb.XTrimMinID(ctx, o.keys.Stream(p.number), mark[i].next().String()).Err(); err != nil {
-			return fmt.Errorf("trim partition %d: %w", p.number, refusal(err))
 		}
 	}
 	return nil

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
@@ -173,6 +175,7 @@ func TestAnOldOwnerWritesNothing(t *testing.T) {
 		"flush":  func() error { return old.flushDue(ctx, old.parts, true) },
 		"seal":   func() error { _, err := old.Seal(ctx, sealed.Key()); return err },
 		"forget": func() error { return old.Forget(ctx, sealed.Key()) },
+		"trim":   func() error { return old.Trim(ctx, old.Mark()) },
 	}
 	for name, attempt := range attempts {
 		if err := attempt(); !errors.Is(err, ErrFenced) {
@@ -185,8 +188,8 @@ func TestAnOldOwnerWritesNothing(t *testing.T) {
 	if changed := changedKeys(before, dump(t, rdb)); len(changed) > 0 {
 		t.Errorf("the old owner changed %q", changed)
 	}
-	if got := testutil.ToFloat64(opts.Metrics.fenced); got < 4 {
-		t.Errorf("%v fenced writes counted, want at least 4", got)
+	if got := testutil.ToFloat64(opts.Metrics.fenced); got < 5 {
+		t.Errorf("%v fenced writes counted, want at least 5", got)
 	}
 }
 
@@ -298,6 +301,31 @@ func TestFullRedisRefusesTheWholeFlush(t *testing.T) {
 	}
 }
 
+// A full Redis can still be taken over, its stored trees sealed, and room made.
+func TestFullRedisCanBeTakenOverAndEmptied(t *testing.T) {
+	rdb := startRedis(t)
+	p, ctx := newTestPublisher(t, rdb), context.Background()
+	publish(t, p, testRelay(t, testRef(1), 1))
+	consumeAll(t, testOwner(t, rdb, 1))
+	if err := rdb.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	o := testOwner(t, rdb, 2)
+	head, err := o.Seal(ctx, testRef(1).Key())
+	if err != nil || head.Count != 1 {
+		t.Fatalf("seal: got %d relays, %v, want 1", head.Count, err)
+	}
+	if err := o.Trim(ctx, o.Mark()); err != nil {
+		t.Errorf("trim: %v", err)
+	}
+	if err := o.Forget(ctx, testRef(1).Key()); err != nil {
+		t.Errorf("forget: %v", err)
+	}
+	if n := rdb.Exists(ctx, testKeys().Nodes(testRef(1).Key())).Val(); n != 0 {
+		t.Error("the forgotten session's nodes are still there")
+	}
+}
+
 func TestLostScriptsAreLoadedAgain(t *testing.T) {
 	rdb := startRedis(t)
 	p, ctx := newTestPublisher(t, rdb), context.Background()
@@ -319,6 +347,85 @@ func TestPartitionCountIsFixed(t *testing.T) {
 	keys := NewKeys("test", "chain", "cluster", testPartitions+1)
 	if _, err := Acquire(context.Background(), rdb, keys, epochName(2), "o", testOptions()); !errors.Is(err, ErrPartitions) {
 		t.Errorf("got %v, want %v", err, ErrPartitions)
+	}
+}
+
+// The devnet falls back on miniredis where no redis-server is installed.
+func TestScriptsRunOnMiniredis(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	defer rdb.Close()
+	p, ctx := newTestPublisher(t, rdb), context.Background()
+	o := testOwner(t, rdb, 1)
+	var relays []MinedRelay
+	for n := range 50 {
+		relays = append(relays, testRelay(t, testRef(1), n), testRelay(t, testRef(1), n/2))
+	}
+	publish(t, p, relays...)
+	consumeAll(t, o)
+	head, err := o.Seal(ctx, testRef(1).Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := reference(t, relays); !bytes.Equal(head.Root, want) {
+		t.Errorf("got root %x of %d relays, want %x", head.Root, head.Count, want)
+	}
+	if err := p.Publish(ctx, testRelay(t, testRef(1), 999)); !errors.Is(err, ErrSessionClosed) {
+		t.Errorf("publish after the seal: got %v, want %v", err, ErrSessionClosed)
+	}
+	if err := errors.Join(o.Trim(ctx, o.Mark()), o.Forget(ctx, testRef(1).Key())); err != nil {
+		t.Error(err)
+	}
+}
+
+// Every call that Close overtakes gets an answer.
+func TestCloseDuringPublish(t *testing.T) {
+	rdb := startRedis(t)
+	p := NewPublisher(rdb, testKeys(), prometheus.NewRegistry(), zap.NewNop())
+	var publishers sync.WaitGroup
+	started := make(chan struct{})
+	for worker := range 16 {
+		publishers.Go(func() {
+			for n := 0; ; n++ {
+				err := p.Publish(context.Background(), testRelay(t, testRef(worker), n))
+				if n == 0 && worker == 0 {
+					close(started)
+				}
+				if errors.Is(err, ErrPublisherClosed) {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	<-started
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	publishers.Wait()
+}
+
+// A failover's read-only moment is waited out.
+func TestPublishOutlastsReadOnly(t *testing.T) {
+	rdb := startRedis(t)
+	p, ctx := newTestPublisher(t, rdb), context.Background()
+	publish(t, p, testRelay(t, testRef(1), 1))
+	if err := rdb.Do(ctx, "REPLICAOF", "127.0.0.1", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if err := p.Publish(short, testRelay(t, testRef(1), 2)); !errors.Is(err, ErrReadOnly) && !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want a refusal", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Publish(ctx, testRelay(t, testRef(1), 3)) }()
+	if err := rdb.Do(ctx, "REPLICAOF", "NO", "ONE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("after the failover: %v", err)
 	}
 }
 

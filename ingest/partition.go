@@ -35,10 +35,18 @@ type session struct {
 	tree *sessiontree.Tree
 }
 
-// acquire raises the fence and takes over what is stored.
-func (p *partition) acquire(ctx context.Context) error {
-	keys := []string{p.keys.Meta(p.number), p.keys.Heads(p.number), p.keys.Closed(p.number)}
-	answer, err := acquireScript.Run(ctx, p.rdb, keys, p.epoch, p.owner, p.keys.Partitions()).Slice()
+func (p *partition) fenceKeys() []string {
+	return []string{p.keys.Meta(p.number), p.keys.Heads(p.number), p.keys.Closed(p.number)}
+}
+
+// reacquire reads again what is stored.
+func (p *partition) reacquire(ctx context.Context) error {
+	return p.adopt(acquireScript.Run(ctx, p.rdb, p.fenceKeys(), p.epoch, p.owner, p.keys.Partitions()))
+}
+
+// adopt takes over what the acquiring script found.
+func (p *partition) adopt(cmd *redis.Cmd) error {
+	answer, err := cmd.Slice()
 	if err != nil {
 		return p.counted(refusal(err))
 	}

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	publishWriters = 2   // connections that publish
-	publishBatch   = 256 // relays in one pipeline
+	publishWriters = 2       // connections that publish
+	publishBatch   = 256     // relays in one pipeline
+	publishBytes   = 4 << 20 // of relays in one pipeline, unless one alone is bigger
 	publishQueue   = 4096
 	publishTimeout = 2 * time.Second       // of one pipeline
 	publishPause   = 20 * time.Millisecond // before a relay is tried again
@@ -29,9 +30,9 @@ type Publisher struct {
 	log   *zap.Logger
 	queue chan publication
 
-	closing   chan struct{}
-	closeOnce sync.Once
-	writers   sync.WaitGroup
+	mu      sync.RWMutex // guards closed, and the queue's end
+	closed  bool
+	writers sync.WaitGroup
 
 	published *prometheus.CounterVec
 	latency   prometheus.Histogram
@@ -48,7 +49,7 @@ func NewPublisher(rdb redis.UniversalClient, keys Keys, reg prometheus.Registere
 	f := promauto.With(reg)
 	p := &Publisher{
 		rdb: rdb, keys: keys, log: log,
-		queue: make(chan publication, publishQueue), closing: make(chan struct{}),
+		queue: make(chan publication, publishQueue),
 		published: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ha_relayer_publish_attempts_total", Help: "Relays handed to Redis by what became of them.",
 		}, []string{"result"}),
@@ -58,8 +59,7 @@ func NewPublisher(rdb redis.UniversalClient, keys Keys, reg prometheus.Registere
 		}),
 	}
 	for range publishWriters {
-		p.writers.Add(1)
-		go p.write()
+		p.writers.Go(p.write)
 	}
 	return p
 }
@@ -90,19 +90,16 @@ func (p *Publisher) Publish(ctx context.Context, relay MinedRelay) error {
 	}
 }
 
-// final tells the errors that trying again at once does not cure.
+// final tells the errors that trying again at once does not cure. A read-only
+// Redis is one in the middle of a failover.
 func final(err error) bool {
-	return errors.Is(err, ErrStoreFull) || errors.Is(err, ErrReadOnly) || errors.Is(err, ErrPublisherClosed)
+	return errors.Is(err, ErrStoreFull) || errors.Is(err, ErrPublisherClosed)
 }
 
 func (p *Publisher) once(ctx context.Context, relay MinedRelay) error {
 	item := publication{relay: relay, done: make(chan error, 1)}
-	select {
-	case <-p.closing:
-		return ErrPublisherClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	case p.queue <- item:
+	if err := p.enqueue(ctx, item); err != nil {
+		return err
 	}
 	select {
 	case err := <-item.done:
@@ -112,45 +109,51 @@ func (p *Publisher) once(ctx context.Context, relay MinedRelay) error {
 	}
 }
 
+// enqueue waits for room in the queue. Close waits for those who wait here.
+func (p *Publisher) enqueue(ctx context.Context, item publication) error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.closed {
+		return ErrPublisherClosed
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case p.queue <- item:
+		return nil
+	}
+}
+
 // Close refuses new relays and waits until those queued have an answer.
 func (p *Publisher) Close() error {
-	p.closeOnce.Do(func() { close(p.closing) })
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		close(p.queue)
+	}
+	p.mu.Unlock()
 	p.writers.Wait()
 	return nil
 }
 
 func (p *Publisher) write() {
-	defer p.writers.Done()
-	for {
-		select {
-		case first := <-p.queue:
-			p.send(p.gather(first))
-		case <-p.closing:
-			p.flushQueue()
-			return
-		}
-	}
-}
-
-// flushQueue serves what was queued before the closing.
-func (p *Publisher) flushQueue() {
-	for {
-		select {
-		case first := <-p.queue:
-			p.send(p.gather(first))
-		default:
-			return
-		}
+	for first := range p.queue {
+		p.send(p.gather(first))
 	}
 }
 
 // gather takes what is waiting, and waits for nothing.
 func (p *Publisher) gather(first publication) []publication {
 	batch := []publication{first}
-	for len(batch) < publishBatch {
+	size := len(first.relay.Relay)
+	for len(batch) < publishBatch && size < publishBytes {
 		select {
-		case next := <-p.queue:
+		case next, open := <-p.queue:
+			if !open {
+				return batch
+			}
 			batch = append(batch, next)
+			size += len(next.relay.Relay)
 		default:
 			return batch
 		}
@@ -174,15 +177,22 @@ func (p *Publisher) send(batch []publication) {
 		}
 		return nil
 	})
-	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-		// A Redis that restarted or was failed over has no scripts; the callers
-		// try again.
-		if loadErr := publishScript.Load(ctx, p.rdb).Err(); loadErr != nil {
-			p.log.Warn("load the publishing script", zap.Error(loadErr))
-		}
+	if err != nil {
+		p.log.Debug("publish pipeline failed", zap.Int("relays", len(batch)), zap.Error(err))
+		p.sendSource(ctx, parts, results)
 	}
 	for at, items := range parts {
 		answer(items, results[at])
+	}
+}
+
+// sendSource sends the script itself where a Redis did not know it: a new one,
+// or one that restarted or was failed over.
+func (p *Publisher) sendSource(ctx context.Context, parts map[int][]publication, results map[int]*redis.Cmd) {
+	for at, items := range parts {
+		if redis.HasErrorPrefix(results[at].Err(), "NOSCRIPT") {
+			results[at] = publishScript.Eval(ctx, p.rdb, []string{p.keys.Closed(at), p.keys.Stream(at)}, publishArgs(items)...)
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ var (
 	sealSource string
 	//go:embed scripts/forget.lua
 	forgetSource string
+	//go:embed scripts/trim.lua
+	trimSource string
 
 	publishScript = redis.NewScript(publishSource)
 	acquireScript = redis.NewScript(acquireSource)
@@ -30,6 +32,7 @@ var (
 	closeScript   = redis.NewScript(closeSource)
 	sealScript    = redis.NewScript(sealSource)
 	forgetScript  = redis.NewScript(forgetSource)
+	trimScript    = redis.NewScript(trimSource)
 )
 
 // refusal gives Redis's refusals their type. Whatever is not among them leaves

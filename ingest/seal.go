@@ -15,6 +15,10 @@ import (
 // closedFor is how long the closing mark of a forgotten session refuses relays.
 const closedFor = 24 * time.Hour
 
+// maxReloads is how often a seal starts over after a failed flush before it
+// leaves trying again to its caller.
+const maxReloads = 2
+
 // Seal makes the tree of key final: close it to relayers, drain what came
 // before, store, seal. It may be repeated, by any owner: the first seal stands.
 func (o *Owner) Seal(ctx context.Context, key chain.SessionKey) (Head, error) {
@@ -51,8 +55,13 @@ func (p *partition) close(ctx context.Context, key chain.SessionKey) error {
 	if err != nil {
 		return err
 	}
-	for p.read.compare(last) < 0 || p.cursor != p.read {
-		if err := p.drain(ctx, last); err != nil {
+	for reloads := 0; p.read.compare(last) < 0 || p.cursor != p.read; {
+		err := p.drain(ctx, last)
+		if errors.Is(err, errReloaded) && reloads < maxReloads && ctx.Err() == nil {
+			reloads++
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,104 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// replicaWait bounds the wait for a replica to learn of a raised fence.
+const replicaWait = 100 * time.Millisecond
+
+// Acquire raises the fence of every partition to epoch and takes over what is
+// stored. From then on no earlier owner can write. ErrFenced says that a later
+// one exists.
+func Acquire(ctx context.Context, rdb redis.UniversalClient, keys Keys, epoch, owner string, opts Options) (*Owner, error) {
+	o := newOwner(rdb, keys, epoch, owner, opts)
+	shards, err := o.shards(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("acquire partitions for epoch %s: %w", epoch, err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range shards {
+		group.Go(func() error { return o.acquire(ctx, s) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("acquire partitions for epoch %s: %w", epoch, err)
+	}
+	return o, nil
+}
+
+// shard is a server and the partitions it holds.
+type shard struct {
+	rdb   redis.UniversalClient
+	parts []*partition
+}
+
+// shards is one for all partitions, except in a Cluster.
+func (o *Owner) shards(ctx context.Context) ([]*shard, error) {
+	cluster, ok := o.rdb.(*redis.ClusterClient)
+	if !ok {
+		return []*shard{{rdb: o.rdb, parts: o.parts}}, nil
+	}
+	byMaster := make(map[*redis.Client]*shard)
+	var shards []*shard
+	for _, p := range o.parts {
+		master, err := cluster.MasterForKey(ctx, o.keys.Meta(p.number))
+		if err != nil {
+			return nil, fmt.Errorf("master of partition %d: %w", p.number, err)
+		}
+		if byMaster[master] == nil {
+			byMaster[master] = &shard{rdb: master}
+			shards = append(shards, byMaster[master])
+		}
+		byMaster[master].parts = append(byMaster[master].parts, p)
+	}
+	return shards, nil
+}
+
+// acquire raises the fences of a shard in one pipeline. If there is a replica,
+// WAIT gives it the chance to know them before this owner acts, so that a
+// failover right now does not lose them. It has to share the connection: WAIT
+// speaks of its own connection's writes.
+func (o *Owner) acquire(ctx context.Context, s *shard) error {
+	replicated := hasReplicas(ctx, s.rdb)
+	answers := make([]*redis.Cmd, len(s.parts))
+	var confirmed *redis.Cmd
+	_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, p := range s.parts {
+			answers[i] = acquireScript.Eval(ctx, pipe, p.fenceKeys(), p.epoch, p.owner, p.keys.Partitions())
+		}
+		if replicated {
+			confirmed = pipe.Do(ctx, "WAIT", 1, replicaWait.Milliseconds())
+		}
+		return nil
+	})
+	for i, p := range s.parts {
+		if err := p.adopt(answers[i]); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("raise fences: %w", err)
+	}
+	if confirmed == nil {
+		return nil
+	}
+	if n, err := confirmed.Int(); err != nil || n == 0 {
+		o.log.Warn("no replica confirmed the fence", zap.Error(err))
+	}
+	return nil
+}
+
+func hasReplicas(ctx context.Context, rdb redis.UniversalClient) bool {
+	role, err := rdb.Do(ctx, "ROLE").Slice()
+	if err != nil || len(role) < 3 {
+		return false
+	}
+	replicas, _ := role[2].([]any)
+	return len(replicas) > 0
+}
