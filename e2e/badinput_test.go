@@ -153,6 +153,7 @@ func TestPaidBadInputReachesNoTree(t *testing.T) {
 		})
 	}
 	checkPaid(t, n.drive(ctx, devnet.DriveOptions{}))
+	checkOperator(t, ctx, n)
 	if got := b.refusal(b.request(nil)); got != "served" {
 		t.Errorf("a good relay afterwards: got %s", got)
 	}

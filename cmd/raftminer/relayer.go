@@ -43,7 +43,7 @@ func runRelayer(ctx context.Context, path string) error {
 	defer c.close()
 	publisher := ingest.NewPublisher(c.redis, c.names, c.registry, c.log)
 	server, err := relayproxy.New(serviceConfig(c.cfg), relayproxy.Deps{
-		Keys: c.keys, Head: c.feed, Sessions: c.chain, Services: c.chain, Verifier: ring.NewVerifier(),
+		Keys: c.keys, Head: c.feed, Sessions: c.chain, Services: c.chain, Verifier: ring.NewVerifier(ring.WithMetrics(c.registry), ring.WithLog(c.log)),
 		Publisher: publisher, Registerer: c.registry, Log: c.log,
 	})
 	if err != nil {
