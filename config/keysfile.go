@@ -4,15 +4,16 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"reflect"
 	"strings"
-
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/parser"
 )
 
 // keySize is the size of a secp256k1 secret.
 const keySize = 32
+
+// keysFile is the file that keys.keys_file names.
+type keysFile struct {
+	Keys []Secret `yaml:"keys"`
+}
 
 // LoadKeysFile reads the secrets of supplier operator keys. A file without a
 // key, or with one that cannot be read, is an error as a whole: half a file
@@ -26,31 +27,22 @@ func LoadKeysFile(path string) ([][]byte, error) {
 }
 
 func parseKeys(path string, bz []byte) ([][]byte, error) {
-	file, err := parser.ParseBytes(bz, 0)
-	if err != nil {
-		return nil, Problems{{File: path, Message: firstLine(yaml.FormatError(err, false, false))}}
-	}
-	d := &decoder{file: path, lines: make(map[string]int)}
-	var content struct {
-		Keys []string `yaml:"keys"`
-	}
-	for _, doc := range file.Docs {
-		if doc.Body != nil {
-			d.decode(doc.Body, reflect.ValueOf(&content).Elem(), "")
-		}
+	var file keysFile
+	d := decodeFile(path, bz, &file)
+	if len(file.Keys) == 0 && len(d.problems) == 0 {
+		d.problem("keys", "holds no key")
 	}
 	var secrets [][]byte
-	for i, text := range content.Keys {
+	for i, text := range file.Keys {
 		at := fmt.Sprintf("keys[%d]", i)
-		secret, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
+		secret, err := hex.DecodeString(strings.TrimPrefix(text.Reveal(), "0x"))
 		if err != nil || len(secret) != keySize {
-			d.problem(d.lines[at], at, "is not a key of %d hex digits", 2*keySize)
+			if !d.wrong[at] {
+				d.problem(at, "is not a key of %d hex digits", 2*keySize)
+			}
 			continue
 		}
 		secrets = append(secrets, secret)
-	}
-	if len(content.Keys) == 0 {
-		d.problem(0, "keys", "holds no key")
 	}
 	if len(d.problems) > 0 {
 		return nil, d.problems.sorted()
@@ -58,8 +50,18 @@ func parseKeys(path string, bz []byte) ([][]byte, error) {
 	return secrets, nil
 }
 
-// firstLine keeps secrets out of messages that quote the file.
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
+// ownerOnly are the permissions of a file with secrets.
+const ownerOnly = 0o600
+
+// KeysFileWarnings is what an operator should mend although the file at path
+// can be used: others can read it.
+func KeysFileWarnings(path string) Problems {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil // LoadKeysFile says so
+	}
+	if mode := info.Mode().Perm(); mode&^ownerOnly != 0 {
+		return Problems{{File: path, Message: fmt.Sprintf("has permissions %04o, should have %04o: it holds private keys", mode, ownerOnly)}}
+	}
+	return nil
 }

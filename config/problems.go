@@ -7,15 +7,18 @@ import (
 	"strings"
 )
 
+// Position is a place in a file, counted from 1; the zero value is no place.
+type Position struct{ Line, Column int }
+
 // Problem is one thing wrong with a file.
 type Problem struct {
-	File    string
-	Line    int // 0 when the thing is missing
-	Path    string
-	Message string
+	File string
+	Position
+	Path    string // of the key, such as miner.raft.peers[0].id
+	Message string // never holds the value of a secret
 }
 
-// String is file:line: path: message.
+// String is file:line: path: message. The path tells keys on one line apart.
 func (p Problem) String() string {
 	at := p.File
 	if p.Line > 0 {
@@ -41,7 +44,8 @@ func (p Problems) Error() string {
 
 func (p Problems) sorted() Problems {
 	slices.SortStableFunc(p, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
 	})
 	return p
 }

@@ -1,0 +1,29 @@
+package config
+
+import "time"
+
+// Default is the configuration before a file is read.
+func Default() Config {
+	return Config{
+		Redis:   Redis{Namespace: Namespace{BasePrefix: "rm"}},
+		Cluster: Cluster{Partitions: 16},
+		Miner: Miner{
+			Raft: Raft{
+				Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond,
+				Lease: 250 * time.Millisecond, Commit: 20 * time.Millisecond,
+			},
+			Ingest: Ingest{FlushInterval: time.Second, FlushRelays: 4096},
+		},
+		Tx:      Tx{GasPrice: "0.001upokt", GasAdjustment: 1.5, GasLimit: 20_000_000},
+		Metrics: Metrics{Enabled: true, Addr: "127.0.0.1:9090"},
+		Logging: Logging{Level: "info"},
+	}
+}
+
+// setDefaults is a service before its entry is read. A gateway gives up after
+// 10 s, so a backend gets a little less.
+func (s *Service) setDefaults() {
+	s.Timeout = 9 * time.Second
+	s.MaxRequestBody = 20e6
+	s.MaxResponseBody = 100e6
+}

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// BackendTypes are the RPC types that a service can have a backend for.
+var BackendTypes = []string{"jsonrpc", "rest", "cometbft"}
+
+// defaultBackend serves requests that name no RPC type.
+const defaultBackend = "jsonrpc"
+
+// protocolTypes are the RPC types that suppliers can stake with, and the URL
+// schemes of their backends.
+func protocolTypes() map[string][]string {
+	web := []string{"http", "https"}
+	return map[string][]string{
+		"jsonrpc": web, "rest": web, "cometbft": web, "grpc": web, "websocket": {"ws", "wss"},
+	}
+}
+
+func (v *validator) relayer() {
+	v.required("relayer", v.cfg.Relayer)
+	v.listenAddress("relayer.listen_addr", v.cfg.Relayer.ListenAddr)
+	if len(v.cfg.Services) == 0 {
+		v.bad("services", "a relayer needs at least one service")
+	}
+	for _, id := range sortedKeys(v.cfg.Services) {
+		v.service("services."+id, v.cfg.Services[id])
+	}
+}
+
+func (v *validator) service(at string, s Service) {
+	v.required(at, s)
+	for _, name := range sortedKeys(s.Backends) {
+		v.backend(at+".backends."+name, name, s.Backends[name])
+	}
+	v.defaultBackend(at+".default_backend", s)
+	if s.Timeout <= 0 {
+		v.bad(at+".timeout", "must be positive")
+	}
+	if s.MaxRequestBody == 0 {
+		v.bad(at+".max_request_body", "must be positive")
+	}
+	if s.MaxResponseBody == 0 {
+		v.bad(at+".max_response_body", "must be positive")
+	}
+}
+
+func (v *validator) backend(at, name string, b Backend) {
+	types := protocolTypes()
+	schemes, known := types[name]
+	if !known {
+		v.bad(at, "no such RPC type%s", didYouMean(name, sortedKeys(types)))
+		return
+	}
+	v.required(at, b)
+	v.url(at+".url", b.URL, schemes...)
+	if !slices.Contains(BackendTypes, name) {
+		v.bad(at, "%s backends are not served by this version: it serves %s", name, strings.Join(BackendTypes, ", "))
+	}
+	for _, header := range sortedKeys(b.Headers) {
+		if !httpguts.ValidHeaderFieldName(header) || !httpguts.ValidHeaderFieldValue(b.Headers[header]) {
+			v.bad(at+".headers."+header, "is not an HTTP header")
+		}
+	}
+}
+
+// defaultBackend checks the backend of requests that name no RPC type.
+func (v *validator) defaultBackend(path string, s Service) {
+	switch _, ok := s.Backends[s.DefaultBackend]; {
+	case ok || len(s.Backends) == 0:
+	case s.DefaultBackend == "":
+		v.bad(path, "is required: several backends, and none is %s", defaultBackend)
+	default:
+		v.bad(path, "%q has no backend%s", s.DefaultBackend, didYouMean(s.DefaultBackend, sortedKeys(s.Backends)))
+	}
+}
