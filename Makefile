@@ -4,9 +4,9 @@ SHELL := /bin/bash
 
 BIN := bin
 UNIT := $(shell go list ./... 2>/dev/null | grep -v -e /e2e)
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.6.1
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build demo test test-unit test-system bench lint fuzz clean
+.PHONY: help build demo test test-unit test-system bench lint fuzz docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ lint: ## gofmt, vet and staticcheck
 
 fuzz: ## every fuzz target for a minute
 	scripts/fuzz.sh
+
+docs: ## rewrite the pages that are made from the code
+	go test ./config -run TestReferenceIsCurrent -update
 
 clean: ## remove what was built
 	rm -rf $(BIN)

@@ -22,21 +22,21 @@ const (
 
 // Config is the whole file.
 type Config struct {
-	Chain    Chain              `yaml:"chain"`
-	Redis    Redis              `yaml:"redis"`
-	Keys     Keys               `yaml:"keys"`
-	Cluster  Cluster            `yaml:"cluster"`
-	Miner    Miner              `yaml:"miner"`
-	Relayer  Relayer            `yaml:"relayer"`
-	Services map[string]Service `yaml:"services"`
-	Tx       Tx                 `yaml:"tx"`
-	Metrics  Metrics            `yaml:"metrics"`
-	Logging  Logging            `yaml:"logging"`
+	Chain    Chain              `yaml:"chain" doc:"The network, and the full nodes to ask."`
+	Redis    Redis              `yaml:"redis" doc:"The store of relay streams and session trees."`
+	Keys     Keys               `yaml:"keys" doc:"Where the keys of supplier operators are. The file holds 'keys: [<64 hex digits>, ...]', with or without 0x; give it mode 0600."`
+	Cluster  Cluster            `yaml:"cluster" doc:"What miners and relayers of one operator have in common."`
+	Miner    Miner              `yaml:"miner" doc:"A member of the raft group; read by 'raftminer miner'."`
+	Relayer  Relayer            `yaml:"relayer" doc:"The relay server; read by 'raftminer relayer'."`
+	Services map[string]Service `yaml:"services" doc:"What the relayer serves, by the id of the on-chain service, and its backends by RPC type: jsonrpc, rest or cometbft."`
+	Tx       Tx                 `yaml:"tx" doc:"The terms on which the miner sends claims and proofs."`
+	Metrics  Metrics            `yaml:"metrics" doc:"/metrics for Prometheus, /livez and /readyz for whoever restarts and balances."`
+	Logging  Logging            `yaml:"logging" doc:"Logs go to standard error."`
 }
 
 // Chain names the network and the full nodes to ask, the preferred one first.
 type Chain struct {
-	ID    string `yaml:"id" required:"yes" doc:"chain id; checked against the nodes at start"`
+	ID    string `yaml:"id" required:"yes" doc:"chain id, part of every Redis key and of every signature"`
 	Nodes []Node `yaml:"nodes" required:"yes" local:"yes" doc:"full nodes; a call goes to the next one when one cannot be reached"`
 }
 
@@ -78,7 +78,7 @@ type Miner struct {
 
 // Raft is the group's membership and timing.
 type Raft struct {
-	Bind            string        `yaml:"bind" required:"yes" local:"yes" doc:"host:port to listen on"`
+	Bind            string        `yaml:"bind" required:"yes" local:"yes" doc:"host:port to listen on; loopback, as the transport has no TLS yet"`
 	Advertise       string        `yaml:"advertise" local:"yes" doc:"host:port that peers dial; default: bind"`
 	BootstrapExpect int           `yaml:"bootstrap_expect" doc:"size of the first membership; 0 waits to be added"`
 	Peers           []Peer        `yaml:"peers" doc:"the first membership, written once when no state exists"`

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"regexp"
 	"time"
 )
@@ -40,11 +41,21 @@ func (v *validator) nodeID(path, id string) {
 // advertise is bind unless it is set; a bind to all addresses tells no peer
 // where to go.
 func (v *validator) advertise(r Raft) {
-	if r.Advertise != r.Bind {
-		v.dialAddress("miner.raft.advertise", r.Advertise)
+	v.loopback("miner.raft.bind", r.Bind)
+	if r.Advertise == r.Bind {
+		v.dialAddress("miner.raft.bind", r.Bind)
 		return
 	}
-	v.dialAddress("miner.raft.bind", r.Bind)
+	v.dialAddress("miner.raft.advertise", r.Advertise)
+	v.loopback("miner.raft.advertise", r.Advertise)
+}
+
+// loopback is where the raft transport stays as long as it is plaintext.
+func (v *validator) loopback(path, addr string) {
+	host, _, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		v.bad(path, "%q is not on loopback, and the raft transport has no TLS yet", addr)
+	}
 }
 
 func (v *validator) peers(m Miner) {
