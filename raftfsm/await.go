@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/hashicorp/raft"
 )
@@ -18,16 +19,59 @@ var (
 	ErrClosed = errors.New("node is closed")
 )
 
-// await bounds a raft future by ctx; raft offers no other way out. start may
-// block too (raft's queues are short), so it runs aside as well. The goroutine
-// ends with the future: on commit, loss of leadership or shutdown.
-func await[F raft.Future](ctx context.Context, start func() F) (F, error) {
+// requests are the raft futures that are waited for. The library forgets some of
+// them when it shuts down, so a shutdown lets them end first.
+type requests struct {
+	mu      sync.Mutex
+	open    int
+	closing chan struct{} // set by drain, closed when the last one ends
+}
+
+func (r *requests) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closing != nil {
+		return false
+	}
+	r.open++
+	return true
+}
+
+func (r *requests) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open--
+	if r.closing != nil && r.open == 0 {
+		close(r.closing)
+	}
+}
+
+// drain refuses new requests and returns a channel that closes when none is left.
+// It is called once.
+func (r *requests) drain() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closing = make(chan struct{})
+	if r.open == 0 {
+		close(r.closing)
+	}
+	return r.closing
+}
+
+// await bounds a raft future by ctx and by the life of n; raft offers no other way
+// out. start may block too (raft's queues are short), so it runs aside as well.
+func await[F raft.Future](ctx context.Context, n *Node, start func() F) (F, error) {
 	type outcome struct {
 		future F
 		err    error
 	}
+	var none F
+	if !n.requests.begin() {
+		return none, ErrClosed
+	}
 	done := make(chan outcome, 1)
 	go func() {
+		defer n.requests.end()
 		f := start()
 		done <- outcome{f, f.Error()}
 	}()
@@ -35,8 +79,9 @@ func await[F raft.Future](ctx context.Context, start func() F) (F, error) {
 	case o := <-done:
 		return o.future, raftError(o.err)
 	case <-ctx.Done():
-		var none F
 		return none, fmt.Errorf("%w: %w", ErrUncertain, context.Cause(ctx))
+	case <-n.ended:
+		return none, fmt.Errorf("%w: %w", ErrClosed, ErrUncertain)
 	}
 }
 

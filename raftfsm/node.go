@@ -1,7 +1,6 @@
 package raftfsm
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -35,10 +34,12 @@ type Node struct {
 	leading     atomic.Pointer[Epoch] // the epoch whose lead is running
 	lastWrite   atomic.Int64          // unix ns of the last entry that committed here
 	transfers   transferGuard
+	requests    requests
 	failOnce    sync.Once
 	failed      chan struct{} // closed once failure is set
 	failure     error
-	closed      chan struct{}
+	closed      chan struct{} // closed when the shutdown begins
+	ended       chan struct{} // closed when it is over
 	closeOnce   sync.Once
 	closeResult error
 }
@@ -85,6 +86,7 @@ func open(cfg Config, store storage, stream raft.StreamLayer, reg prometheus.Reg
 		words:      make(chan bool, notifyBuffer),
 		failed:     make(chan struct{}),
 		closed:     make(chan struct{}),
+		ended:      make(chan struct{}),
 	}
 	n.metrics = newNodeMetrics(n)
 	n.fsm = NewFSM(n.fail, n.metrics.observeApply)
@@ -101,7 +103,13 @@ func open(cfg Config, store storage, stream raft.StreamLayer, reg prometheus.Reg
 
 // Close stops the node without ceremony. Run does it too; calling it again is fine.
 func (n *Node) Close() error {
-	n.closeOnce.Do(func() { n.closeResult = n.shutdown() })
+	n.closeOnce.Do(func() {
+		go func() {
+			n.closeResult = n.shutdown()
+			close(n.ended)
+		}()
+	})
+	<-n.ended
 	return n.closeResult
 }
 
@@ -109,12 +117,22 @@ func (n *Node) shutdown() error {
 	close(n.closed)
 	n.reg.Unregister(n.metrics)
 	n.network.mute() // peers that hang must not hold up the shutdown
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-	defer cancel()
-	if _, err := await(ctx, n.raft.Shutdown); err != nil {
+	limit := time.NewTimer(shutdownTimeout)
+	defer limit.Stop()
+	done := make(chan error, 1)
+	go func() {
+		<-n.requests.drain() // cut off, a leader gives up within its lease and answers them
+		done <- n.raft.Shutdown().Error()
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("shut raft down: %w", err)
+		}
+	case <-limit.C:
 		// Something inside raft still uses the stores, so they stay open: the
 		// process is about to end anyway.
-		return fmt.Errorf("shut raft down: %w", err)
+		return fmt.Errorf("raft did not shut down within %s", shutdownTimeout)
 	}
 	close(n.words)
 	n.background.Wait()

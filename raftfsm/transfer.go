@@ -71,7 +71,7 @@ func (n *Node) TransferLeader(ctx context.Context, id string) error {
 		return err
 	}
 	n.log.Info("handing over", zap.String("to", string(target.ID)))
-	_, err = await(ctx, func() raft.Future {
+	_, err = await(ctx, n, func() raft.Future {
 		return n.raft.LeadershipTransferToServer(target.ID, target.Address)
 	})
 	if err != nil {

@@ -26,7 +26,7 @@ func (n *Node) Apply(ctx context.Context, cmd Command) (Result, error) {
 	if n.raft.State() != raft.Leader {
 		return Result{}, ErrNotLeader
 	}
-	future, err := await(ctx, func() raft.ApplyFuture { return n.raft.Apply(entry, 0) })
+	future, err := await(ctx, n, func() raft.ApplyFuture { return n.raft.Apply(entry, 0) })
 	if err != nil {
 		return Result{}, fmt.Errorf("apply command of kind %d: %w", cmd.Kind(), err)
 	}
@@ -42,7 +42,7 @@ func (n *Node) Apply(ctx context.Context, cmd Command) (Result, error) {
 // message may be sent, it does not replace a fence: a process can be paused
 // between the answer and the send.
 func (n *Node) VerifyLeader(ctx context.Context) error {
-	if _, err := await(ctx, n.raft.VerifyLeader); err != nil {
+	if _, err := await(ctx, n, n.raft.VerifyLeader); err != nil {
 		return fmt.Errorf("verify leader: %w", err)
 	}
 	return nil
@@ -50,7 +50,7 @@ func (n *Node) VerifyLeader(ctx context.Context) error {
 
 // barrier waits until everything that was committed before is applied here.
 func (n *Node) barrier(ctx context.Context) error {
-	if _, err := await(ctx, func() raft.Future { return n.raft.Barrier(0) }); err != nil {
+	if _, err := await(ctx, n, func() raft.Future { return n.raft.Barrier(0) }); err != nil {
 		return fmt.Errorf("barrier: %w", err)
 	}
 	n.lastWrite.Store(time.Now().UnixNano())
