@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/raftminer/raftminer/chain"
-	"github.com/raftminer/raftminer/ingest/failpoint"
 	"github.com/raftminer/raftminer/ingest/sessiontree"
 )
 
@@ -25,7 +24,7 @@ type change struct {
 	delta   sessiontree.Delta
 }
 
-// flush stores the trees and the cursor in one script. After an error nothing
+// flush stores the trees and the cursor, all or nothing. After an error nothing
 // in memory can be trusted any more: the trees are dropped and read again.
 func (p *partition) flush(ctx context.Context) error {
 	if p.read == p.cursor {
@@ -45,7 +44,7 @@ func (p *partition) flush(ctx context.Context) error {
 		c.session.tree.Settle(c.delta)
 		p.metrics.added.Add(float64(added))
 	}
-	p.cursor, p.pending = p.read, 0
+	p.cursor, p.pending, p.held = p.read, 0, 0
 	p.metrics.flushes.Inc()
 	p.metrics.duration.Observe(time.Since(start).Seconds())
 	return nil
@@ -75,33 +74,12 @@ func (p *partition) changes() ([]change, error) {
 	return changes, nil
 }
 
-func (p *partition) store(ctx context.Context, changes []change) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
-	defer cancel()
-	keys := []string{p.keys.Meta(p.number), p.keys.Heads(p.number)}
-	args := []any{p.epoch, p.owner, p.cursor.String(), p.read.String()}
-	for _, c := range changes {
-		keys = append(keys, p.keys.Nodes(c.head.Ref.Key()))
-		args = append(args, sessionField(c.head.Ref.Key()), c.session.head.Seq, c.head.encode(), len(c.delta.Deletes), len(c.delta.Sets))
-		for i := range c.delta.Deletes {
-			args = append(args, c.delta.Deletes[i][:])
-		}
-		for i := range c.delta.Sets {
-			args = append(args, c.delta.Sets[i].Digest[:], c.delta.Sets[i].Data)
-		}
-	}
-	failpoint.Hit("flush.before_script")
-	err := flushScript.Run(ctx, p.rdb, keys, args...).Err()
-	failpoint.Hit("flush.after_script")
-	if err != nil {
-		return p.counted(refusal(err))
-	}
-	return nil
-}
-
 // recover puts the partition back on what Redis holds and says so with
 // errReloaded. Being fenced is final.
 func (p *partition) recover(ctx context.Context, cause error) error {
+	if errors.Is(cause, errReloaded) {
+		return cause
+	}
 	if errors.Is(cause, ErrFenced) {
 		p.log.Warn("write refused by the fence", zap.Int("partition", p.number), zap.Error(cause))
 		return cause

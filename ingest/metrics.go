@@ -7,13 +7,14 @@ import (
 
 // Metrics counts what owners do. One set serves every ownership of a process.
 type Metrics struct {
-	consumed *prometheus.CounterVec
-	added    prometheus.Counter
-	flushes  prometheus.Counter
-	fenced   prometheus.Counter
-	failed   prometheus.Counter
-	duration prometheus.Histogram
-	trees    prometheus.Gauge
+	consumed   *prometheus.CounterVec
+	added      prometheus.Counter
+	duplicates prometheus.Counter
+	flushes    prometheus.Counter
+	fenced     prometheus.Counter
+	failed     prometheus.Counter
+	duration   prometheus.Histogram
+	trees      prometheus.Gauge
 }
 
 // NewMetrics registers the metrics.
@@ -26,10 +27,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		consumed: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ha_miner_relays_consumed_total", Help: "Stream entries read, by what became of them.",
 		}, []string{"result"}),
-		added:   counter("ha_miner_relays_added_to_smst_total", "Relays that are in a stored tree."),
-		flushes: counter("ha_miner_flushes_total", "Flushes that were stored."),
-		fenced:  counter("ha_miner_flush_fenced_total", "Writes refused because another owner holds the fence."),
-		failed:  counter("ha_miner_flush_errors_total", "Flushes that failed or whose outcome is unknown; they are read again."),
+		added:      counter("ha_miner_relays_added_to_smst_total", "Relays that are in a stored tree."),
+		duplicates: counter("ha_miner_relays_deduplicated_total", "Stream entries whose relay was in its tree already."),
+		flushes:    counter("ha_miner_flushes_total", "Flushes that were stored."),
+		fenced:     counter("ha_miner_flush_fenced_total", "Writes refused because another owner holds the fence."),
+		failed:     counter("ha_miner_flush_errors_total", "Flushes that failed or whose outcome is unknown; they are read again."),
 		duration: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "ha_miner_flush_seconds", Help: "Duration of a flush.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 12),
 		}),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,9 +16,12 @@ import (
 )
 
 const (
-	// maxPending bounds what one flush script carries: at some 8 nodes a relay
-	// it holds Redis up for about 10 ms.
-	maxPending = 512
+	// maxHeld bounds the relay bytes that a partition holds back for a flush.
+	maxHeld = 8 << 20
+	// readBytes is what one read should bring, and maxRead its most entries of
+	// a stream.
+	readBytes = 16 << 20
+	maxRead   = 1000
 	// blockFor is how long a read waits for entries, and so how long an owner
 	// that has to stop may take to notice.
 	blockFor = 40 * time.Millisecond
@@ -43,6 +47,8 @@ type Owner struct {
 	metrics *Metrics
 	log     *zap.Logger
 	parts   []*partition
+
+	relaySize atomic.Int64 // bytes of a usual relay
 }
 
 func newOwner(rdb redis.UniversalClient, keys Keys, epoch, owner string, opts Options) *Owner {
@@ -136,7 +142,7 @@ func (o *Owner) read(ctx context.Context, parts []*partition) error {
 		positions = append(positions, from[name].String())
 	}
 	results, err := o.rdb.XRead(ctx, &redis.XReadArgs{
-		Streams: append(streams, positions...), Count: int64(o.pendingLimit()), Block: blockFor,
+		Streams: append(streams, positions...), Count: int64(o.readCount(len(parts))), Block: blockFor,
 	}).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil
@@ -145,6 +151,7 @@ func (o *Owner) read(ctx context.Context, parts []*partition) error {
 		return fmt.Errorf("read streams: %w", err)
 	}
 	for _, result := range results {
+		o.sized(result.Messages)
 		if err := byStream[result.Stream].takeFrom(ctx, from[result.Stream], result.Messages); err != nil {
 			return err
 		}
@@ -172,14 +179,35 @@ func (p *partition) takeFrom(ctx context.Context, from streamID, entries []redis
 	return nil
 }
 
-func (o *Owner) pendingLimit() int { return min(max(o.opts.FlushRelays, 1), maxPending) }
+func (o *Owner) flushRelays() int { return max(o.opts.FlushRelays, 1) }
+
+// readCount keeps a read near readBytes whatever the size of the relays: COUNT
+// is the only bound that XREAD knows.
+func (o *Owner) readCount(streams int) int {
+	size := max(int(o.relaySize.Load()), 256)
+	return min(max(readBytes/size/streams, 1), maxRead, o.flushRelays())
+}
+
+// sized learns the usual size of relays. It moves up at once and down slowly.
+func (o *Owner) sized(entries []redis.XMessage) {
+	total := 0
+	for _, e := range entries {
+		relay, _ := e.Values["r"].(string)
+		total += len(relay)
+	}
+	if len(entries) == 0 {
+		return
+	}
+	mean, known := int64(total/len(entries)), o.relaySize.Load()
+	o.relaySize.Store(max(mean, known-known/8))
+}
 
 // flushDue flushes every partition, or only those that hold enough.
 func (o *Owner) flushDue(ctx context.Context, parts []*partition, all bool) error {
 	for _, p := range parts {
 		p.mu.Lock()
 		var err error
-		if all || p.pending >= o.pendingLimit() {
+		if all || p.full() {
 			err = p.flush(ctx)
 		}
 		p.mu.Unlock()

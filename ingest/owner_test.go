@@ -25,7 +25,7 @@ func TestSealedTreeHoldsExactlyWhatWasPublished(t *testing.T) {
 	rdb := startRedis(t)
 	p, ctx := newTestPublisher(t, rdb), context.Background()
 	var relays []MinedRelay
-	for n := range 2 * maxPending {
+	for n := range 1000 {
 		relays = append(relays, testRelay(t, testRef(1), n))
 	}
 	publish(t, p, relays...)

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 
-	servicetypes "github.com/pokt-network/poktroll/x/service/types"
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/zap"
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/ingest/sessiontree"
@@ -24,15 +21,18 @@ type partition struct {
 	mu       sync.Mutex
 	cursor   streamID // everything up to here is in stored trees
 	read     streamID // everything up to here is in trees in memory
-	pending  int      // relays added since the last flush
+	pending  int      // entries taken since the last flush
+	held     int      // bytes of their relays
+	flushes  uint64   // of this ownership: makes each staging unique
 	sessions map[chain.SessionKey]*session
 	gone     map[chain.SessionKey]bool // sessions that were forgotten
 }
 
 // session is one tree. Its head is the stored one.
 type session struct {
-	head Head
-	tree *sessiontree.Tree
+	head   Head
+	header []byte // of every relay in the tree, as marshalled
+	tree   *sessiontree.Tree
 }
 
 func (p *partition) fenceKeys() []string {
@@ -61,7 +61,7 @@ func (p *partition) load(answer []any) error {
 	if err != nil {
 		return fmt.Errorf("cursor of partition %d: %w", p.number, err)
 	}
-	p.cursor, p.read, p.pending = cursor, cursor, 0
+	p.cursor, p.read, p.pending, p.held = cursor, cursor, 0, 0
 	p.sessions = make(map[chain.SessionKey]*session)
 	p.gone = make(map[chain.SessionKey]bool)
 	heads, _ := answer[1].([]any)
@@ -82,89 +82,11 @@ func (p *partition) load(answer []any) error {
 }
 
 func (p *partition) resume(head Head) *session {
-	return &session{head: head, tree: sessiontree.New(p.source(head.Ref.Key()), head.Root)}
+	return &session{head: head, header: headerBytes(head.Ref), tree: sessiontree.New(p.source(head.Ref.Key()), head.Root)}
 }
 
 func (p *partition) source(key chain.SessionKey) nodeSource {
 	return nodeSource{rdb: p.rdb, key: p.keys.Nodes(key)}
-}
-
-// take adds entries to the trees. Entries that were taken before are skipped.
-func (p *partition) take(ctx context.Context, entries []redis.XMessage) error {
-	for _, entry := range entries {
-		id, err := parseStreamID(entry.ID)
-		if err != nil {
-			return err
-		}
-		if id.compare(p.read) <= 0 {
-			continue
-		}
-		result, err := p.add(ctx, entry.Values)
-		if err != nil {
-			return fmt.Errorf("entry %s of partition %d: %w", entry.ID, p.number, err)
-		}
-		p.metrics.consumed.WithLabelValues(result).Inc()
-		p.read = id
-		p.pending++
-	}
-	return nil
-}
-
-// add puts one relay into its tree, or says why it does not belong there. What
-// is wrong with an entry must not stop those behind it.
-func (p *partition) add(ctx context.Context, values map[string]any) (result string, err error) {
-	relay, ref, err := decodeEntry(values)
-	if err != nil {
-		p.log.Error("stream entry is not a relay", zap.Int("partition", p.number), zap.Error(err))
-		return resultMalformed, nil
-	}
-	key := ref.Key()
-	if p.gone[key] {
-		return resultLate, nil
-	}
-	s, known := p.sessions[key]
-	switch {
-	case !known:
-		s = p.resume(Head{Ref: ref, Weight: relay.ComputeUnits})
-		p.sessions[key] = s
-	case s.head.Sealed:
-		p.log.Warn("relay came after the seal", zap.String("session", key.SessionID), zap.String("supplier", key.Supplier))
-		return resultLate, nil
-	case s.head.Ref != ref || s.head.Weight != relay.ComputeUnits:
-		p.log.Error("relay does not fit its session", zap.String("session", key.SessionID), zap.String("supplier", key.Supplier))
-		return resultForeign, nil
-	}
-	added, err := s.tree.Add(ctx, sessiontree.Key(relay.Relay), relay.Relay, relay.ComputeUnits)
-	switch {
-	case err != nil:
-		return "", err
-	case !added:
-		return resultDuplicate, nil
-	}
-	return resultAdded, nil
-}
-
-// decodeEntry reads a stream entry and the session header inside its relay: the
-// tree must hold relays of one header only, or the proof fails on chain.
-func decodeEntry(values map[string]any) (MinedRelay, chain.SessionRef, error) {
-	text := func(field string) string { s, _ := values[field].(string); return s }
-	weight, err := strconv.ParseUint(text("w"), 10, 64)
-	if err != nil {
-		return MinedRelay{}, chain.SessionRef{}, fmt.Errorf("weight: %w", err)
-	}
-	mined := MinedRelay{Supplier: text("u"), SessionID: text("s"), ComputeUnits: weight, Relay: []byte(text("r"))}
-	var relay servicetypes.Relay
-	if err := relay.Unmarshal(mined.Relay); err != nil {
-		return MinedRelay{}, chain.SessionRef{}, fmt.Errorf("decode relay: %w", err)
-	}
-	if relay.GetReq() == nil || relay.GetReq().Meta.SessionHeader == nil {
-		return MinedRelay{}, chain.SessionRef{}, errors.New("relay has no session header")
-	}
-	ref := chain.NewSessionRef(relay.Req.Meta.SupplierOperatorAddress, relay.Req.Meta.SessionHeader)
-	if ref.Key() != mined.Key() {
-		return MinedRelay{}, chain.SessionRef{}, fmt.Errorf("relay of %v published for %v", ref.Key(), mined.Key())
-	}
-	return mined, ref, nil
 }
 
 // counted counts refusals by the fence.

@@ -23,6 +23,8 @@ var (
 	ErrPartitions = errors.New("redis holds data for another number of partitions")
 	// errStale: the stored cursor or head is not the one this owner built on.
 	errStale = errors.New("stored state has moved")
+	// errLate: a relay was found in the stream of a session that is sealed.
+	errLate = errors.New("session is sealed")
 	// ErrPublisherClosed: Publish was called after Close.
 	ErrPublisherClosed = errors.New("publisher closed")
 )

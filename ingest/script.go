@@ -23,6 +23,8 @@ var (
 	sealSource string
 	//go:embed scripts/forget.lua
 	forgetSource string
+	//go:embed scripts/stage.lua
+	stageSource string
 	//go:embed scripts/trim.lua
 	trimSource string
 
@@ -31,6 +33,7 @@ var (
 	flushScript   = redis.NewScript(flushSource)
 	closeScript   = redis.NewScript(closeSource)
 	sealScript    = redis.NewScript(sealSource)
+	stageScript   = redis.NewScript(stageSource)
 	forgetScript  = redis.NewScript(forgetSource)
 	trimScript    = redis.NewScript(trimSource)
 )

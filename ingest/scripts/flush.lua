@@ -1,7 +1,7 @@
 -- KEYS: meta, heads, then the nodes hash of each session.
--- ARGV: epoch, owner, expected cursor, new cursor, then per session: field,
--- expected seq, new head, number of deletes, number of sets, digests to delete,
--- digest and node pairs to set.
+-- ARGV: epoch, owner, expected cursor, new cursor, last stage ('' for none),
+-- then per session: field, expected seq, new head, number of deletes, number of
+-- sets, digests to delete, digest and node pairs to set.
 -- All or nothing: every check comes before the first write, and the first write
 -- is one that Redis refuses when it is out of memory.
 local function chunks(command, key, from, to)
@@ -16,7 +16,10 @@ end
 if (redis.call('HGET', KEYS[1], 'cursor') or '0-0') ~= ARGV[3] then
   return redis.error_reply('STALE cursor')
 end
-local sessions, at = {}, 5
+if ARGV[5] ~= '' and redis.call('HGET', KEYS[1], 'staged') ~= ARGV[5] then
+  return redis.error_reply('STALE staging')
+end
+local sessions, at = {}, 6
 for k = 3, #KEYS do
   local deletes, sets = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local head = redis.call('HGET', KEYS[2], ARGV[at]) or '0;0;'

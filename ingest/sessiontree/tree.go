@@ -89,6 +89,9 @@ func (t *Tree) Add(ctx context.Context, key Digest, relay []byte, weight uint64)
 // Dirty reports whether there are leaves that no Delta has carried yet.
 func (t *Tree) Dirty() bool { return t.leaves > 0 }
 
+// Cold reports that nodes may have to be read before leaves can be added.
+func (t *Tree) Cold() bool { return !t.whole }
+
 // Bytes estimates the memory the tree holds.
 func (t *Tree) Bytes() int { return t.store.bytes + t.held }
 

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/ingest"
+)
+
+type bench struct {
+	server    *server
+	opts      options
+	keys      ingest.Keys
+	publisher *ingest.Publisher
+	sessions  []*session
+	metrics   *ingest.Metrics
+	report    report
+
+	near, far *redis.Client // the miner's ways to Redis
+	trips     atomic.Int64  // round trips of the miner
+	epoch     int
+	nonce     uint64
+	stored    uint64 // relays in stored trees when all is consumed
+	owner     *ingest.Owner
+	stopOwner func() error
+}
+
+func newBench(s *server, o options) (*bench, error) {
+	proxy, err := newDistance(s.addr, o.rtt)
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{server: s, opts: o, keys: ingest.NewKeys("bench", "chain", "cluster", o.partitions), metrics: ingest.NewMetrics(prometheus.NewRegistry())}
+	b.publisher = ingest.NewPublisher(s.rdb, b.keys, prometheus.NewRegistry(), zap.NewNop())
+	b.near, b.far = b.client(s.addr), b.client(proxy.listener.Addr().String())
+	for n := range o.sessions {
+		session, err := newSession(n)
+		if err != nil {
+			return nil, err
+		}
+		b.sessions = append(b.sessions, session)
+	}
+	b.report.Sessions, b.report.LeavesPerSession, b.report.RelayBytes = o.sessions, o.leaves, len(b.sessions[0].template)
+	return b, nil
+}
+
+func (b *bench) client(addr string) *redis.Client {
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	rdb.AddHook(tripCounter{&b.trips})
+	return rdb
+}
+
+func (b *bench) close() {
+	_ = b.publisher.Close()
+	_ = b.near.Close()
+	_ = b.far.Close()
+}
+
+// tripCounter counts requests that wait for an answer, a pipeline as one.
+type tripCounter struct{ n *atomic.Int64 }
+
+func (tripCounter) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (c tripCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { c.n.Add(1); return next(ctx, cmd) }
+}
+
+func (c tripCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { c.n.Add(1); return next(ctx, cmds) }
+}
+
+// own starts the next epoch's owner.
+func (b *bench) own(ctx context.Context, rdb *redis.Client, flushRelays int) error {
+	if b.stopOwner != nil {
+		if err := b.stopOwner(); err != nil {
+			return err
+		}
+	}
+	b.epoch++
+	owner, err := ingest.Acquire(ctx, rdb, b.keys, fmt.Sprintf("000001.%012d", b.epoch), "bench", ingest.Options{
+		FlushInterval: time.Second, FlushRelays: flushRelays, Metrics: b.metrics, Log: zap.NewNop(),
+	})
+	if err != nil {
+		return err
+	}
+	runCtx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- owner.Run(runCtx) }()
+	b.owner, b.stopOwner = owner, func() error { cancel(); return <-ended }
+	return nil
+}
+
+// consumed waits until every published relay is in a stored tree.
+func (b *bench) consumed() {
+	for b.count() < b.stored {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (b *bench) count() (n uint64) {
+	for _, h := range b.owner.Heads() {
+		n += h.Count
+	}
+	return n
+}
+
+// backlog publishes n relays while no owner runs, then consumes them.
+func (b *bench) backlog(ctx context.Context, n int, consume func() error) (took time.Duration, err error) {
+	if err := b.stopOwner(); err != nil {
+		return 0, err
+	}
+	b.stopOwner = nil
+	if err := b.publish(ctx, n); err != nil {
+		return 0, err
+	}
+	b.stored += uint64(n)
+	start := time.Now()
+	if err := consume(); err != nil {
+		return 0, err
+	}
+	b.consumed()
+	return time.Since(start), nil
+}
+
+func (b *bench) preload(ctx context.Context) error {
+	if err := b.own(ctx, b.near, 4096); err != nil {
+		return err
+	}
+	total := b.opts.sessions * b.opts.leaves
+	start := time.Now()
+	for done := 0; done < total; {
+		n := min(100_000, total-done)
+		if err := b.publish(ctx, n); err != nil {
+			return err
+		}
+		done += n
+		b.stored += uint64(n)
+		b.consumed()
+		if err := b.owner.Trim(ctx, b.owner.Mark()); err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "grown to %d of %d relays\n", done, total)
+	}
+	fmt.Fprintf(os.Stderr, "published and consumed side by side: %.0f relays/s\n", float64(total)/time.Since(start).Seconds())
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	b.report.MinerHeapBytesPerRelay = float64(m.HeapAlloc) / float64(total)
+	return nil
+}
+
+// takeover is the time from acquiring the grown trees to the first flush.
+func (b *bench) takeover(ctx context.Context) error {
+	took, err := b.backlog(ctx, 500, func() error { return b.own(ctx, b.near, 4096) })
+	b.report.TakeoverFirstFlushMs = float64(took.Microseconds()) / 1000
+	return err
+}
+
+func cpuSelf() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
+}
+
+// throughput consumes a backlog with an owner whose trees are warm.
+func (b *bench) throughput(ctx context.Context) error {
+	if _, err := b.backlog(ctx, b.opts.relays, func() error { return b.own(ctx, b.near, 4096) }); err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := b.publish(ctx, b.opts.relays); err != nil {
+		return err
+	}
+	b.stored += uint64(b.opts.relays)
+	b.consumed()
+	fmt.Fprintf(os.Stderr, "side by side: %.0f relays/s\n", float64(b.opts.relays)/time.Since(start).Seconds())
+	owner := b.owner
+	var goCPU, redisCPU float64
+	var trips int64
+	took, err := b.backlog(ctx, b.opts.relays, func() error {
+		goCPU, redisCPU, trips = cpuSelf(), b.server.cpu(ctx), b.trips.Load()
+		b.resume(ctx, owner)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	n := float64(b.opts.relays)
+	b.report.RelaysPerS = n / took.Seconds()
+	b.report.MinerCPUPerRelay = (cpuSelf() - goCPU) / n * 1e6
+	b.report.RedisCPUPerRelay = (b.server.cpu(ctx) - redisCPU) / n * 1e6
+	b.report.CPUPerRelay = b.report.MinerCPUPerRelay + b.report.RedisCPUPerRelay
+	b.report.RoundTripsPerRelay = float64(b.trips.Load()-trips) / n
+	return nil
+}
+
+// resume runs a stopped owner again: nobody else took its epoch.
+func (b *bench) resume(ctx context.Context, owner *ingest.Owner) {
+	runCtx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- owner.Run(runCtx) }()
+	b.owner, b.stopOwner = owner, func() error { cancel(); return <-ended }
+}
+
+// memory is what Redis holds for a relay once the stream is trimmed.
+func (b *bench) memory(ctx context.Context) error {
+	if err := b.owner.Trim(ctx, b.owner.Mark()); err != nil {
+		return err
+	}
+	b.report.RedisBytesPerRelay = b.server.info(ctx, "memory", "used_memory") / float64(b.stored)
+	return nil
+}
+
+// distant is throughput at the injected round trip.
+func (b *bench) distant(ctx context.Context) error {
+	start := time.Now()
+	for range 100 {
+		if err := b.far.Ping(ctx).Err(); err != nil {
+			return err
+		}
+	}
+	b.report.RTTMs = time.Since(start).Seconds() * 10
+	if _, err := b.backlog(ctx, b.opts.relays, func() error { return b.own(ctx, b.far, 4096) }); err != nil {
+		return err
+	}
+	owner := b.owner
+	took, err := b.backlog(ctx, b.opts.relays, func() error { b.resume(ctx, owner); return nil })
+	b.report.RTTRelaysPerS = float64(b.opts.relays) / took.Seconds()
+	return err
+}
+
+// baseline flushes every relay by itself, at the same round trip.
+func (b *bench) baseline(ctx context.Context) error {
+	if _, err := b.backlog(ctx, b.opts.baseline, func() error { return b.own(ctx, b.far, 1) }); err != nil {
+		return err
+	}
+	owner := b.owner
+	took, err := b.backlog(ctx, b.opts.baseline, func() error { b.resume(ctx, owner); return nil })
+	b.report.BaselineRTTRelaysPerS = float64(b.opts.baseline) / took.Seconds()
+	return err
+}
+
+// settle forgets everything and looks at what is left.
+func (b *bench) settle(ctx context.Context) error {
+	if err := b.own(ctx, b.near, 4096); err != nil {
+		return err
+	}
+	for _, s := range b.sessions {
+		if _, err := b.owner.Seal(ctx, s.ref.Key()); err != nil {
+			return err
+		}
+		if err := b.owner.Forget(ctx, s.ref.Key()); err != nil {
+			return err
+		}
+	}
+	keys, err := b.server.rdb.Keys(ctx, b.keys.Namespace()+"*").Result()
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if strings.Contains(key, ":nodes:") || strings.HasSuffix(key, ":heads") {
+			b.report.NodeKeysLeft++
+		}
+	}
+	return b.stopOwner()
+}
