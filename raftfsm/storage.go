@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // snapshotsKept lets a node fall back when the newest snapshot is damaged.
@@ -37,7 +38,7 @@ func openStorage(dir string, log hclog.Logger) (s storage, err error) {
 		Path:        path,
 		BoltOptions: &bbolt.Options{Timeout: time.Second}, // another process holds the lock
 	})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return storage{}, fmt.Errorf("raft log %s is in use by another process", path)
 	}
 	if err != nil {
