@@ -222,7 +222,7 @@ func (f *fakeTrees) Forget(_ context.Context, key chain.SessionKey) error {
 	return nil
 }
 
-func (f *fakeTrees) Mark() ingest.Mark                        { return nil }
+func (f *fakeTrees) Mark() ingest.Mark                       { return nil }
 func (f *fakeTrees) Trim(context.Context, ingest.Mark) error { return nil }
 
 // stateLog is the replicated state without a network: what is tested here is
