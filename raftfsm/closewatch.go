@@ -41,6 +41,9 @@ func (w *closeWatch) Accept() (net.Conn, error) {
 
 // Dial implements raft.StreamLayer.
 func (w *closeWatch) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	if w.isMuted() { // do not even knock: peers watch for connections that end
+		return nil, errMuted
+	}
 	conn, err := w.StreamLayer.Dial(addr, timeout)
 	if err != nil {
 		return nil, err
@@ -59,6 +62,12 @@ func (w *closeWatch) mute() {
 		_ = conn.Close() // cutting is best effort
 	}
 	_ = w.StreamLayer.Close()
+}
+
+func (w *closeWatch) isMuted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.muted
 }
 
 func (w *closeWatch) track(conn net.Conn, ended func()) (net.Conn, error) {

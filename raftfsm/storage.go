@@ -38,8 +38,12 @@ func openStorage(dir string, log hclog.Logger) (s storage, err error) {
 		Path:        path,
 		BoltOptions: &bbolt.Options{Timeout: time.Second}, // another process holds the lock
 	})
-	if errors.Is(err, bbolterrors.ErrTimeout) {
+	switch {
+	case errors.Is(err, bbolterrors.ErrTimeout):
 		return storage{}, fmt.Errorf("raft log %s is in use by another process", path)
+	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrChecksum),
+		errors.Is(err, bbolterrors.ErrVersionMismatch):
+		return storage{}, fmt.Errorf("%w: raft log %s: %w", ErrCorrupt, path, err)
 	}
 	if err != nil {
 		return storage{}, fmt.Errorf("open raft log %s: %w", path, err)
