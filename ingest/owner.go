@@ -25,6 +25,8 @@ const (
 	// blockFor is how long a read waits for entries, and so how long an owner
 	// that has to stop may take to notice.
 	blockFor = 40 * time.Millisecond
+	// busyPartitions are worked on at a time.
+	busyPartitions = 8
 	// readPause is the wait after Redis failed.
 	readPause = 100 * time.Millisecond
 )
@@ -150,13 +152,21 @@ func (o *Owner) read(ctx context.Context, parts []*partition) error {
 	if err != nil {
 		return fmt.Errorf("read streams: %w", err)
 	}
-	for _, result := range results {
+	return together(results, func(result redis.XStream) error {
 		o.sized(result.Messages)
-		if err := byStream[result.Stream].takeFrom(ctx, from[result.Stream], result.Messages); err != nil {
-			return err
-		}
+		return byStream[result.Stream].takeFrom(ctx, from[result.Stream], result.Messages)
+	})
+}
+
+// together works on several partitions at a time: while one waits for Redis,
+// others compute.
+func together[T any](items []T, work func(T) error) error {
+	var group errgroup.Group
+	group.SetLimit(busyPartitions)
+	for _, item := range items {
+		group.Go(func() error { return work(item) })
 	}
-	return nil
+	return group.Wait()
 }
 
 func (p *partition) position() streamID {
@@ -204,16 +214,12 @@ func (o *Owner) sized(entries []redis.XMessage) {
 
 // flushDue flushes every partition, or only those that hold enough.
 func (o *Owner) flushDue(ctx context.Context, parts []*partition, all bool) error {
-	for _, p := range parts {
+	return together(parts, func(p *partition) error {
 		p.mu.Lock()
-		var err error
-		if all || p.full() {
-			err = p.flush(ctx)
+		defer p.mu.Unlock()
+		if !all && !p.full() {
+			return nil
 		}
-		p.mu.Unlock()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return p.flush(ctx)
+	})
 }

@@ -15,27 +15,42 @@ type nodeSource struct {
 	key string
 }
 
-// nodesPerRead bounds one HMGET.
-const nodesPerRead = 2000
-
 // Nodes implements sessiontree.Source.
 func (s nodeSource) Nodes(ctx context.Context, digests []sessiontree.Digest) ([][]byte, error) {
-	nodes := make([][]byte, 0, len(digests))
+	var reads []*redis.SliceCmd
+	_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		reads = readNodes(ctx, pipe, s.key, digests)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read tree nodes: %w", err)
+	}
+	return nodesOf(reads), nil
+}
+
+// nodesPerRead bounds one HMGET.
+const nodesPerRead = 1000
+
+func readNodes(ctx context.Context, pipe redis.Pipeliner, key string, digests []sessiontree.Digest) (reads []*redis.SliceCmd) {
 	for len(digests) > 0 {
 		n := min(len(digests), nodesPerRead)
 		fields := make([]string, n)
-		for i, d := range digests[:n] {
-			fields[i] = string(d[:])
+		for i := range fields {
+			fields[i] = string(digests[i][:])
 		}
-		values, err := s.rdb.HMGet(ctx, s.key, fields...).Result()
-		if err != nil {
-			return nil, fmt.Errorf("read tree nodes: %w", err)
-		}
-		for _, value := range values {
+		reads = append(reads, pipe.HMGet(ctx, key, fields...))
+		digests = digests[n:]
+	}
+	return reads
+}
+
+// nodesOf joins what readNodes brought; a missing node is empty.
+func nodesOf(reads []*redis.SliceCmd) (nodes [][]byte) {
+	for _, read := range reads {
+		for _, value := range read.Val() {
 			text, _ := value.(string)
 			nodes = append(nodes, []byte(text))
 		}
-		digests = digests[n:]
 	}
-	return nodes, nil
+	return nodes
 }

@@ -110,19 +110,10 @@ func (p *partition) reject(entry redis.XMessage, result string, reason error) (l
 	return leaf{}, false
 }
 
-// grow adds leaves to their trees. A tree that is not in memory is read first,
-// level by level for all of its leaves together.
+// grow adds leaves to their trees.
 func (p *partition) grow(ctx context.Context, leaves []leaf) error {
-	wanted := make(map[*session][]sessiontree.Digest)
-	for _, l := range leaves {
-		if l.session.tree.Cold() {
-			wanted[l.session] = append(wanted[l.session], l.digest)
-		}
-	}
-	for s, digests := range wanted {
-		if err := s.tree.Warm(ctx, digests); err != nil {
-			return fmt.Errorf("session %s: %w", s.head.Ref.SessionID, err)
-		}
+	if err := p.warm(ctx, leaves); err != nil {
+		return err
 	}
 	for _, l := range leaves {
 		added, err := l.session.tree.Add(ctx, l.digest, l.relay, l.weight)

@@ -9,6 +9,15 @@ import (
 	"sort"
 )
 
+// Warming walks down a tree along the paths of leaves to be added, and names
+// the nodes that have to be read on the way: one request a level, which may be
+// shared by the Warmings of many trees.
+type Warming struct {
+	tree    *Tree
+	level   []branch
+	missing []Digest
+}
+
 // branch is a stored node and the sorted paths that lead through it.
 type branch struct {
 	digest []byte
@@ -16,12 +25,12 @@ type branch struct {
 	paths  [][]byte
 }
 
-// Warm reads the nodes that inserting keys will touch, one request per level
-// of the trie instead of one per node. A tree that was grown here from its
-// first leaf knows all its nodes and asks for nothing.
-func (t *Tree) Warm(ctx context.Context, keys []Digest) error {
+// Warming starts the walk for leaves of these keys. The tree must not be
+// settled, shed or dropped before it is over.
+func (t *Tree) Warming(keys []Digest) *Warming {
+	w := &Warming{tree: t}
 	if t.whole || len(keys) == 0 {
-		return nil
+		return w
 	}
 	paths := make([][]byte, len(keys))
 	for i := range keys {
@@ -29,38 +38,57 @@ func (t *Tree) Warm(ctx context.Context, keys []Digest) error {
 		paths[i] = path[:]
 	}
 	slices.SortFunc(paths, bytes.Compare)
-	level := []branch{{digest: t.root, paths: paths}}
-	for len(level) > 0 {
-		if err := t.read(ctx, level); err != nil {
+	w.level = []branch{{digest: t.root, paths: paths}}
+	w.descend()
+	return w
+}
+
+// Missing are the nodes to read now; none when the walk is over.
+func (w *Warming) Missing() []Digest { return w.missing }
+
+// Supply takes the nodes that Missing named, in its order, nil for one that is
+// not stored, and walks on to the next that are missing.
+func (w *Warming) Supply(nodes [][]byte) error {
+	if len(nodes) != len(w.missing) {
+		return fmt.Errorf("%d tree nodes asked for, %d supplied", len(w.missing), len(nodes))
+	}
+	for i, d := range w.missing {
+		if len(nodes[i]) == 0 {
+			return fmt.Errorf("%w: %x", ErrNodeMissing, d)
+		}
+		if _, err := w.tree.store.learn(d, nodes[i]); err != nil {
 			return err
 		}
-		var next []branch
-		for _, b := range level {
-			next = b.descend(next, t.store.known[digestOf(b.digest)])
-		}
-		level = next
 	}
+	w.descend()
 	return nil
 }
 
-// read makes every node of level known.
-func (t *Tree) read(ctx context.Context, level []branch) error {
-	var missing []Digest
-	for _, b := range level {
+// descend goes down every path as far as nodes are known.
+func (w *Warming) descend() {
+	open := w.level
+	w.level, w.missing = nil, nil
+	for len(open) > 0 {
+		b := open[len(open)-1]
+		open = open[:len(open)-1]
 		d := digestOf(b.digest)
-		if _, ok := t.store.known[d]; !ok {
-			missing = append(missing, d)
+		if node, known := w.tree.store.known[d]; known {
+			open = b.descend(open, node)
+			continue
 		}
+		w.level, w.missing = append(w.level, b), append(w.missing, d)
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	nodes, err := fetch(ctx, t.store.src, missing)
-	if err != nil {
-		return fmt.Errorf("read %d tree nodes: %w", len(missing), err)
-	}
-	for i, d := range missing {
-		if _, err := t.store.learn(d, nodes[i]); err != nil {
+}
+
+// Warm reads the nodes that adding leaves of keys will touch.
+func (t *Tree) Warm(ctx context.Context, keys []Digest) error {
+	w := t.Warming(keys)
+	for len(w.Missing()) > 0 {
+		nodes, err := t.store.src.Nodes(ctx, w.Missing())
+		if err != nil {
+			return fmt.Errorf("read %d tree nodes: %w", len(w.Missing()), err)
+		}
+		if err := w.Supply(nodes); err != nil {
 			return err
 		}
 	}
