@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"google.golang.org/grpc/codes"
@@ -14,6 +15,9 @@ import (
 // ask puts a question to the addresses in turn, until one can answer it.
 func ask[T any](ctx context.Context, o *options, question func(context.Context, adminpb.AdminClient) (T, error)) (T, error) {
 	var answer T
+	if len(o.addrs) == 0 {
+		return answer, usageError{errors.New("which miner? give --addr unix:///data-dir/admin.sock or set RAFTCTL_ADDR")}
+	}
 	var last error
 	for _, addr := range o.addrs {
 		var err error

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,12 +50,16 @@ func rootCommand() *cobra.Command {
 		Short:         "Inspect and steer the raft group of miners",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q, see %s --help", args[0], cmd.CommandPath())}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if o.output != "table" && o.output != "json" {
 				return usageError{fmt.Errorf("-o must be table or json, not %q", o.output)}
-			}
-			if len(o.addrs) == 0 {
-				return usageError{errors.New("which miner? give --addr unix:///data-dir/admin.sock or set RAFTCTL_ADDR")}
 			}
 			return nil
 		},

@@ -88,12 +88,21 @@ func raftctl(sockets []string, args ...string) (code int, stdout, stderr string)
 	return code, out.String(), errs.String()
 }
 
+func decodeMembers(t *testing.T, out string) []member {
+	t.Helper()
+	var members []member
+	if err := json.Unmarshal([]byte(out), &members); err != nil {
+		t.Fatalf("members: %q: %v", out, err)
+	}
+	return members
+}
+
 func TestThreeMembers(t *testing.T) {
 	sockets := startGroup(t, 3)
 	code, out, errs := raftctl(sockets, "members", "-o", "json")
-	var members []member
-	if err := json.Unmarshal([]byte(out), &members); code != exitOK || err != nil || len(members) != 3 {
-		t.Fatalf("members: exit %d, %q %q: %v", code, out, errs, err)
+	members := decodeMembers(t, out)
+	if code != exitOK || len(members) != 3 {
+		t.Fatalf("members: exit %d, %q %q", code, out, errs)
 	}
 	leader, successor := "", ""
 	for _, m := range members {
@@ -124,7 +133,7 @@ func TestRefusals(t *testing.T) {
 		args    []string
 		want    int
 	}{
-		"unknown command":     {alone, []string{"frobnicate"}, exitFailed},
+		"unknown command":     {alone, []string{"frobnicate"}, exitUsage},
 		"unknown flag":        {alone, []string{"status", "--frobnicate"}, exitUsage},
 		"unknown format":      {alone, []string{"status", "-o", "xml"}, exitUsage},
 		"no address":          {nil, []string{"status"}, exitUsage},
