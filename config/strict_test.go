@@ -254,3 +254,16 @@ func TestKeysFileWarnings(t *testing.T) {
 		t.Errorf("got %v, want one about 0640", got)
 	}
 }
+
+func TestDidYouMean(t *testing.T) {
+	known := []string{"id", "url", "headers", "heartbeat_timeout"}
+	tests := map[string]string{
+		"ulr": `, did you mean "url"?`, "idd": `, did you mean "id"?`, "header": `, did you mean "headers"?`,
+		"hartbeat_timout": `, did you mean "heartbeat_timeout"?`, "tls": "", "x": "", "timeout": "",
+	}
+	for word, want := range tests {
+		if got := didYouMean(word, known); got != want {
+			t.Errorf("%s: got %q, want %q", word, got, want)
+		}
+	}
+}
