@@ -1,0 +1,107 @@
+package raftfsm
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// liveState is a state of n sealed sessions, a tenth of them in pending claims.
+func liveState(tb testing.TB, n int) *State {
+	tb.Helper()
+	s := NewState()
+	apply := func(cmd Command) {
+		entry, err := EncodeCommand(cmd)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		decoded, err := DecodeCommand(entry) // as from the log: nothing is shared
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if _, err := s.Apply(decoded); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	apply(Init{"c", 16})
+	apply(OpenEpoch{epoch1, "m1#a"})
+	for i := range n {
+		id := fmt.Sprintf("%064x", i) // session ids are 32 bytes in hex
+		r := ref("pokt1"+fmt.Sprintf("%038d", i%100), id)
+		apply(Seal{Epoch: epoch1, Ref: r, Root: root(1), Count: 1000, Sum: 100000, Seq: 40})
+		if i%10 == 0 {
+			apply(Intend{epoch1, intent(fmt.Sprintf("%064x", i), 1, EffectClaim, r.Supplier, id)})
+		}
+	}
+	return s
+}
+
+func heapInUse() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}
+
+// The state of 100,000 live sessions fits its budget and comes back in time.
+func TestScaleBudget(t *testing.T) {
+	const sessions, perSession, restoreLimit, freezeLimit = 100_000, 1536, 2 * time.Second, time.Millisecond
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	before := heapInUse()
+	s := liveState(t, sessions)
+	if got := (heapInUse() - before) / sessions; got > perSession {
+		t.Errorf("%d bytes per session, want at most %d", got, perSession)
+	} else {
+		t.Logf("%d bytes per session", got)
+	}
+	start := time.Now()
+	frozen := s.clone()
+	if took := time.Since(start); took > freezeLimit {
+		t.Errorf("freezing took %s, want at most %s", took, freezeLimit)
+	}
+	snapshot := encoded(t, frozen)
+	start = time.Now()
+	if _, err := DecodeState(bytes.NewReader(snapshot)); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(start)
+	t.Logf("snapshot of %d bytes restored in %s", len(snapshot), took)
+	if took > restoreLimit && !raceEnabled {
+		t.Errorf("restore took %s, want at most %s", took, restoreLimit)
+	}
+}
+
+func BenchmarkSnapshot(b *testing.B) {
+	for _, n := range []int{10_000, 100_000} {
+		s := liveState(b, n)
+		snapshot := encoded(b, s)
+		name := fmt.Sprintf("sessions=%d", n)
+		b.Run("freeze/"+name, func(b *testing.B) {
+			for b.Loop() {
+				s.clone()
+			}
+		})
+		b.Run("persist/"+name, func(b *testing.B) {
+			b.SetBytes(int64(len(snapshot)))
+			for b.Loop() {
+				if err := s.Encode(io.Discard); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("restore/"+name, func(b *testing.B) {
+			b.SetBytes(int64(len(snapshot)))
+			for b.Loop() {
+				if _, err := DecodeState(bytes.NewReader(snapshot)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
