@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -105,4 +106,32 @@ func eventually(ctx context.Context, f func() bool) bool {
 		}
 	}
 	return true
+}
+
+// A relayer dies with relays in flight. Clients go on through the balancer with
+// the other one, and what they were answered is paid. A relay that was published
+// but not answered any more may be claimed as well: it was served.
+func TestPaidRelayerKilled(t *testing.T) {
+	n, ctx := start(t, "")
+	var once sync.Once
+	kill := func(p devnet.Progress) {
+		if p.Answered >= 200 {
+			once.Do(func() {
+				if err := n.Kill("relayer-1", syscall.SIGKILL); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	report := n.drive(ctx, devnet.DriveOptions{Progress: kill})
+	t.Logf("%+v", report)
+	if report.RelaysAnswered != 510 || report.RelaysMined != 510 || report.RelaysLost != 0 {
+		t.Errorf("%d relays answered, %d mined, %d lost, want 510, 510, 0", report.RelaysAnswered, report.RelaysMined, report.RelaysLost)
+	}
+	if report.LeavesClaimed != report.RelaysMined+report.RelaysClaimedUnanswered {
+		t.Errorf("%d leaves claimed, %d relays mined and %d unanswered", report.LeavesClaimed, report.RelaysMined, report.RelaysClaimedUnanswered)
+	}
+	if report.ClaimsSettled != report.ClaimsSubmitted || report.ClaimsExpired != 0 || report.SuppliersSlashed != 0 {
+		t.Errorf("%d of %d claims settled, %d expired, %d suppliers slashed", report.ClaimsSettled, report.ClaimsSubmitted, report.ClaimsExpired, report.SuppliersSlashed)
+	}
 }
