@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -89,6 +90,9 @@ func (c *Client) ChainID() string { return c.chainID }
 // Close releases the connections.
 func (c *Client) Close() error { return c.nodes.close() }
 
+// ErrWrongChain is returned when a full node follows another chain.
+var ErrWrongChain = errors.New("wrong chain")
+
 // CheckID asks a node which chain it follows.
 func (c *Client) CheckID(ctx context.Context) error {
 	latest, err := c.status(ctx)
@@ -96,7 +100,7 @@ func (c *Client) CheckID(ctx context.Context) error {
 		return err
 	}
 	if latest.chainID != c.chainID {
-		return fmt.Errorf("the full node follows chain %q, chain.id says %q", latest.chainID, c.chainID)
+		return fmt.Errorf("%w: the full node follows %q, chain.id says %q", ErrWrongChain, latest.chainID, c.chainID)
 	}
 	return nil
 }

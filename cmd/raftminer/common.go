@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,6 +20,8 @@ const (
 	// longer ready: its view of sessions and windows is then a guess.
 	maxBlockAge = 5 * time.Minute
 	pingTimeout = time.Second
+	// checkTimeout bounds the first question to the chain.
+	checkTimeout = 3 * time.Second
 )
 
 // common is what both roles are built from.
@@ -42,6 +45,10 @@ func newCommon(path string, role config.Role) (*common, error) {
 	if err != nil {
 		return nil, err
 	}
+	log.Info("configuration loaded", zap.String("file", path), zap.String("hash", cfg.Hash()))
+	for _, warning := range config.KeysFileWarnings(cfg.Keys.File) {
+		log.Warn("keys file", zap.Stringer("problem", warning))
+	}
 	keys, err := loadKeys(cfg.Keys.File)
 	if err != nil {
 		return nil, err
@@ -58,11 +65,27 @@ func newCommon(path string, role config.Role) (*common, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkChain(client, log); err != nil {
+		return nil, err
+	}
 	return &common{
 		cfg: cfg, log: log, registry: newRegistry(), chain: client, feed: chain.NewFeed(client, log),
 		redis: redis.NewClient(options), keys: keys,
 		names: ingest.NewKeys(cfg.Redis.Namespace.BasePrefix, cfg.Chain.ID, cfg.Cluster.ID, cfg.Cluster.Partitions),
 	}, nil
+}
+
+// checkChain refuses to work for another chain than the configured one. A node
+// that does not answer yet is no reason not to start: readiness tells.
+func checkChain(client *chain.Client, log *zap.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	err := client.CheckID(ctx)
+	if err == nil || errors.Is(err, chain.ErrWrongChain) {
+		return err
+	}
+	log.Warn("the chain cannot be asked for its id yet", zap.Error(err))
+	return nil
 }
 
 func loadKeys(path string) (chain.Keys, error) {

@@ -28,6 +28,9 @@ func configCommand() *cobra.Command {
 			if _, err := config.LoadKeysFile(cfg.Keys.File); err != nil {
 				return err
 			}
+			for _, warning := range config.KeysFileWarnings(cfg.Keys.File) {
+				fmt.Fprintln(cmd.ErrOrStderr(), warning)
+			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", args[0])
 			return nil
 		},
