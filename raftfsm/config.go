@@ -16,6 +16,9 @@ type Config struct {
 	Bind      string // host:port to listen on
 	Advertise string // host:port that peers dial, may be a DNS name; default Bind
 
+	// TLS is required unless Bind and Advertise are loopback addresses.
+	TLS *TLSFiles
+
 	ClusterID  string // written to the log by the first leader, checked by all later ones
 	Partitions int    // likewise
 

@@ -53,6 +53,11 @@ func freeAddrs(t *testing.T, count int) []string {
 
 func startLoopback(t *testing.T, size int) *loopback {
 	t.Helper()
+	return startLoopbackWith(t, size, func(*Config) {})
+}
+
+func startLoopbackWith(t *testing.T, size int, change func(*Config)) *loopback {
+	t.Helper()
 	c := &loopback{t: t}
 	var peers []Peer
 	for i, addr := range freeAddrs(t, size) {
@@ -65,6 +70,7 @@ func startLoopback(t *testing.T, size int) *loopback {
 		}})
 	}
 	for _, m := range c.members {
+		change(&m.cfg)
 		c.start(m)
 	}
 	t.Cleanup(func() {

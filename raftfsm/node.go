@@ -38,6 +38,7 @@ type Node struct {
 	failOnce    sync.Once
 	failed      chan struct{} // closed once failure is set
 	failure     error
+	started     chan struct{} // closed once raft is there
 	closed      chan struct{} // closed when the shutdown begins
 	ended       chan struct{} // closed when it is over
 	closeOnce   sync.Once
@@ -59,7 +60,7 @@ func Open(cfg Config, reg prometheus.Registerer, log *zap.Logger) (*Node, error)
 	if _, err := claimIdentity(cfg); err != nil {
 		return nil, err
 	}
-	stream, err := listenPlain(cfg)
+	stream, err := listenTCP(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -85,12 +86,17 @@ func open(cfg Config, store storage, stream raft.StreamLayer, reg prometheus.Reg
 		leadership: newLeadership(),
 		words:      make(chan bool, notifyBuffer),
 		failed:     make(chan struct{}),
+		started:    make(chan struct{}),
 		closed:     make(chan struct{}),
 		ended:      make(chan struct{}),
 	}
 	n.metrics = newNodeMetrics(n)
 	n.fsm = NewFSM(n.fail, n.metrics.observeApply)
 	n.failover = newFailover(n)
+	if cfg.TLS != nil {
+		identity := peerIdentity{files: *cfg.TLS, clusterID: cfg.ClusterID}
+		stream = newTLSStream(stream, identity, n.memberAt, n.log)
+	}
 	n.network = newCloseWatch(stream, n.failover.peerClosed)
 	if err := n.startRaft(newRaftLogger(log)); err != nil {
 		return nil, err

@@ -62,6 +62,7 @@ func (n *Node) newRaft(logger hclog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
+	close(n.started)
 	return nil
 }
 

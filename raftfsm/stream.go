@@ -28,10 +28,15 @@ type plainStream struct {
 	addr advertised
 }
 
-// listenPlain opens cfg.Bind for peers on this machine.
-func listenPlain(cfg Config) (raft.StreamLayer, error) {
-	if !isLoopback(cfg.Bind) || !isLoopback(cfg.Advertise) {
+// listenTCP opens cfg.Bind for peers.
+func listenTCP(cfg Config) (raft.StreamLayer, error) {
+	if cfg.TLS == nil && (!isLoopback(cfg.Bind) || !isLoopback(cfg.Advertise)) {
 		return nil, fmt.Errorf("%w: bind %s, advertise %s", ErrPlaintext, cfg.Bind, cfg.Advertise)
+	}
+	if cfg.TLS != nil {
+		if err := (peerIdentity{files: *cfg.TLS, clusterID: cfg.ClusterID}).check(cfg.NodeID); err != nil {
+			return nil, err
+		}
 	}
 	listen := net.ListenConfig{KeepAlive: tcpKeepAlive}
 	l, err := listen.Listen(context.Background(), "tcp", cfg.Bind)

@@ -128,6 +128,21 @@ func (n *Node) awaitCaughtUp(ctx context.Context, candidates []raft.Server) (raf
 	}
 }
 
+// memberAt is the id of the member at an address, "" if there is none.
+func (n *Node) memberAt(addr raft.ServerAddress) string {
+	select {
+	case <-n.started:
+	case <-n.closed:
+		return ""
+	}
+	for _, s := range n.servers() {
+		if s.Address == addr {
+			return string(s.ID)
+		}
+	}
+	return ""
+}
+
 // servers is the latest membership, in its own order.
 func (n *Node) servers() []raft.Server {
 	future := n.raft.GetConfiguration()
