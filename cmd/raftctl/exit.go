@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/raftminer/raftminer/raftfsm"
 )
 
 // Exit codes, as in docs/exit-codes.md.
@@ -14,6 +17,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitNotFound    = 4
+	exitInvalid     = 5
 	exitUnreachable = 6
 	exitNoLeader    = 7
 	exitRefused     = 8
@@ -36,6 +40,14 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, errNoLeader):
 		return exitNoLeader
+	case errors.Is(err, errExists):
+		return exitRefused
+	case errors.Is(err, raftfsm.ErrCertificate):
+		return exitInvalid
+	case errors.Is(err, fs.ErrNotExist):
+		return exitNotFound
+	case errors.Is(err, fs.ErrPermission):
+		return exitPermission
 	case errors.Is(err, context.DeadlineExceeded):
 		return exitUnreachable
 	}

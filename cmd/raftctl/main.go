@@ -73,6 +73,6 @@ func rootCommand() *cobra.Command {
 	flags.StringVarP(&o.output, "output", "o", "table", "table or json")
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Second, "give up after")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(membersCommand(o), statusCommand(o), transferCommand(o))
+	root.AddCommand(membersCommand(o), statusCommand(o), transferCommand(o), certsCommand())
 	return root
 }
