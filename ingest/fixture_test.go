@@ -185,7 +185,7 @@ func consumeAll(t *testing.T, o *Owner) {
 	ctx := context.Background()
 	for {
 		before := o.Mark()
-		if err := o.read(ctx, o.parts); err != nil {
+		if _, err := o.read(ctx, o.parts); err != nil {
 			t.Fatal(err)
 		}
 		if err := o.flushDue(ctx, o.parts, true); err != nil {

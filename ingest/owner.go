@@ -25,6 +25,8 @@ const (
 	// blockFor is how long a read waits for entries, and so how long an owner
 	// that has to stop may take to notice.
 	blockFor = 40 * time.Millisecond
+	// catchUpIntervals stretch the flush interval of an owner that is behind.
+	catchUpIntervals = 3
 	// busyPartitions are worked on at a time.
 	busyPartitions = 8
 	// readPause is the wait after Redis failed.
@@ -109,8 +111,8 @@ func (o *Owner) readGroups() [][]*partition {
 func (o *Owner) consume(ctx context.Context, parts []*partition) error {
 	var flushed time.Time // never: a new owner stores what it finds at once
 	for ctx.Err() == nil {
-		err := o.read(ctx, parts)
-		due := time.Since(flushed) >= o.opts.FlushInterval
+		behind, err := o.read(ctx, parts)
+		due := o.due(flushed, behind)
 		if err == nil {
 			err = o.flushDue(ctx, parts, due)
 		}
@@ -131,8 +133,19 @@ func (o *Owner) consume(ctx context.Context, parts []*partition) error {
 	return nil
 }
 
+// due reports that the interval is over. An owner that is behind the streams
+// takes longer: larger flushes cost less a relay.
+func (o *Owner) due(flushed time.Time, behind bool) bool {
+	interval := o.opts.FlushInterval
+	if behind && !flushed.IsZero() {
+		interval *= catchUpIntervals
+	}
+	return time.Since(flushed) >= interval
+}
+
 // read takes what is in the streams, or waits a little for something to come.
-func (o *Owner) read(ctx context.Context, parts []*partition) error {
+// It reports whether there is more than it read.
+func (o *Owner) read(ctx context.Context, parts []*partition) (behind bool, err error) {
 	streams := make([]string, 0, 2*len(parts))
 	byStream := make(map[string]*partition, len(parts))
 	from := make(map[string]streamID, len(parts))
@@ -143,16 +156,20 @@ func (o *Owner) read(ctx context.Context, parts []*partition) error {
 		byStream[name], from[name] = p, p.position()
 		positions = append(positions, from[name].String())
 	}
+	count := o.readCount(len(parts))
 	results, err := o.rdb.XRead(ctx, &redis.XReadArgs{
-		Streams: append(streams, positions...), Count: int64(o.readCount(len(parts))), Block: blockFor,
+		Streams: append(streams, positions...), Count: int64(count), Block: blockFor,
 	}).Result()
 	if errors.Is(err, redis.Nil) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("read streams: %w", err)
+		return false, fmt.Errorf("read streams: %w", err)
 	}
-	return together(results, func(result redis.XStream) error {
+	for _, result := range results {
+		behind = behind || len(result.Messages) == count
+	}
+	return behind, together(results, func(result redis.XStream) error {
 		o.sized(result.Messages)
 		return byStream[result.Stream].takeFrom(ctx, from[result.Stream], result.Messages)
 	})

@@ -76,7 +76,7 @@ func TestRootIsTheOneOfTheSet(t *testing.T) {
 				}
 				published[ref.Key()] = append(published[ref.Key()], r)
 			case 2:
-				if err := o.read(ctx, o.parts); err != nil {
+				if _, err := o.read(ctx, o.parts); err != nil {
 					t.Fatal(err)
 				}
 			case 3:
@@ -165,7 +165,7 @@ func TestAnOldOwnerWritesNothing(t *testing.T) {
 	}
 	consumeAll(t, old)
 	publish(t, p, testRelay(t, open, 2))
-	if err := old.read(ctx, old.parts); err != nil {
+	if _, err := old.read(ctx, old.parts); err != nil {
 		t.Fatal(err)
 	}
 
@@ -277,7 +277,7 @@ func TestFullRedisRefusesTheWholeFlush(t *testing.T) {
 	p, ctx := newTestPublisher(t, rdb), context.Background()
 	publish(t, p, testRelay(t, testRef(1), 1))
 	o := testOwner(t, rdb, 1)
-	if err := o.read(ctx, o.parts); err != nil {
+	if _, err := o.read(ctx, o.parts); err != nil {
 		t.Fatal(err)
 	}
 	before := dump(t, rdb)

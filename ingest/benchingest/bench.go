@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -193,6 +194,9 @@ func (b *bench) throughput(ctx context.Context) error {
 	var goCPU, redisCPU float64
 	var trips int64
 	took, err := b.backlog(ctx, b.opts.relays, func() error {
+		if err := b.profile(); err != nil {
+			return err
+		}
 		goCPU, redisCPU, trips = cpuSelf(), b.server.cpu(ctx), b.trips.Load()
 		b.resume(ctx, owner)
 		return nil
@@ -200,6 +204,7 @@ func (b *bench) throughput(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pprof.StopCPUProfile()
 	n := float64(b.opts.relays)
 	b.report.RelaysPerS = n / took.Seconds()
 	b.report.MinerCPUPerRelay = (cpuSelf() - goCPU) / n * 1e6
@@ -207,6 +212,17 @@ func (b *bench) throughput(ctx context.Context) error {
 	b.report.CPUPerRelay = b.report.MinerCPUPerRelay + b.report.RedisCPUPerRelay
 	b.report.RoundTripsPerRelay = float64(b.trips.Load()-trips) / n
 	return nil
+}
+
+func (b *bench) profile() error {
+	if b.opts.profile == "" {
+		return nil
+	}
+	f, err := os.Create(b.opts.profile)
+	if err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(f)
 }
 
 // resume runs a stopped owner again: nobody else took its epoch.

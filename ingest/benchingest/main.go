@@ -13,6 +13,7 @@ import (
 type options struct {
 	sessions, leaves, relays, baseline, partitions int
 	rtt                                            time.Duration
+	profile                                        string
 }
 
 // report is the JSON object; the names are a contract of `make bench-ingest`.
@@ -44,6 +45,7 @@ func main() {
 	flag.IntVar(&o.baseline, "baseline", 3_000, "relays of the batch-1 baseline")
 	flag.IntVar(&o.partitions, "partitions", 16, "partitions")
 	flag.DurationVar(&o.rtt, "rtt", time.Millisecond, "injected round trip")
+	flag.StringVar(&o.profile, "cpuprofile", "", "file for a CPU profile of the measured backlog")
 	flag.Parse()
 	if err := run(context.Background(), o); err != nil {
 		fmt.Fprintln(os.Stderr, "benchingest:", err)

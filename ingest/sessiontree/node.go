@@ -1,7 +1,5 @@
 package sessiontree
 
-import "bytes"
-
 // Encodings of smt v0.14.1 (node_encoders.go), sum tries over SHA-256:
 //
 //	leaf       0 | path 32 | value | sum 8 | count 8
@@ -18,17 +16,6 @@ const (
 )
 
 var emptyDigest [digestSize]byte
-
-// compact is what growing a trie needs of a stored node. Of a leaf that is the
-// path: its digest comes from the parent and a persisted leaf is never encoded
-// again, so the relay itself (most of the bytes) is not kept. One byte of
-// value stays, to tell a present leaf from an absent one.
-func compact(node []byte) []byte {
-	if len(node) > leafStub && node[0] == kindLeaf {
-		return bytes.Clone(node[:leafStub])
-	}
-	return bytes.Clone(node)
-}
 
 func validNode(node []byte) bool {
 	if len(node) == 0 {

@@ -17,22 +17,18 @@ type Node struct {
 type store struct {
 	src     Source
 	ctx     context.Context // of the Tree call in progress: smt's store has no context of its own
-	known   map[Digest][]byte
-	bytes   int
+	known   *table
 	sets    []Node
 	deletes []Digest
 }
 
-// knownOverhead approximates what a map entry costs besides the node's bytes.
-const knownOverhead = 96
-
 func newStore(src Source) *store {
-	return &store{src: src, ctx: context.Background(), known: make(map[Digest][]byte)}
+	return &store{src: src, ctx: context.Background(), known: newTable()}
 }
 
 func (s *store) Get(key []byte) ([]byte, error) {
 	d := digestOf(key)
-	if node, ok := s.known[d]; ok {
+	if node, ok := s.known.get(d); ok {
 		return node, nil
 	}
 	nodes, err := fetch(s.ctx, s.src, []Digest{d})
@@ -46,19 +42,7 @@ func (s *store) learn(d Digest, node []byte) ([]byte, error) {
 	if !validNode(node) {
 		return nil, fmt.Errorf("%w: %x", ErrCorrupt, d)
 	}
-	short := compact(node)
-	if _, ok := s.known[d]; !ok {
-		s.bytes += len(short) + knownOverhead
-	}
-	s.known[d] = short
-	return short, nil
-}
-
-func (s *store) forget(d Digest) {
-	if node, ok := s.known[d]; ok {
-		s.bytes -= len(node) + knownOverhead
-		delete(s.known, d)
-	}
+	return s.known.put(d, node), nil
 }
 
 func (s *store) Set(key, value []byte) error {
@@ -72,7 +56,7 @@ func (s *store) Delete(key []byte) error {
 }
 
 // Len and ClearAll complete the interface; smt itself calls neither.
-func (s *store) Len() (int, error) { return len(s.known), nil }
+func (s *store) Len() (int, error) { return len(s.known.slots), nil }
 
 func (s *store) ClearAll() error {
 	return errors.New("a session's stored nodes are removed by its owner only")

@@ -93,7 +93,7 @@ func (t *Tree) Dirty() bool { return t.leaves > 0 }
 func (t *Tree) Cold() bool { return !t.whole }
 
 // Bytes estimates the memory the tree holds.
-func (t *Tree) Bytes() int { return t.store.bytes + t.held }
+func (t *Tree) Bytes() int { return t.store.known.size() + t.held }
 
 // Commit computes the changes since the last Settle. Until Settle the tree
 // takes no more relays; if the changes may not have been stored, drop the tree.
@@ -114,10 +114,10 @@ func (t *Tree) Commit() (delta Delta, err error) {
 }
 
 // Settle says that delta is stored. The trie is resumed from its root, which
-// lets go of the relays' bytes.
+// lets go of the relays' bytes and of everything in the table.
 func (t *Tree) Settle(delta Delta) {
 	for _, d := range delta.Deletes {
-		t.store.forget(d)
+		t.store.known.remove(d)
 	}
 	for _, node := range delta.Sets {
 		_, _ = t.store.learn(node.Digest, node.Data)

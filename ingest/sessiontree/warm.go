@@ -72,7 +72,7 @@ func (w *Warming) descend() {
 		b := open[len(open)-1]
 		open = open[:len(open)-1]
 		d := digestOf(b.digest)
-		if node, known := w.tree.store.known[d]; known {
+		if node, known := w.tree.store.known.get(d); known {
 			open = b.descend(open, node)
 			continue
 		}
