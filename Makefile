@@ -6,7 +6,7 @@ BIN := bin
 UNIT := $(shell go list ./... 2>/dev/null | grep -v -e /e2e -e '/cmd/devnet$$')
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build demo test test-unit test-system bench lint fuzz docs clean
+.PHONY: help build demo test test-unit test-system bench bench-ring lint fuzz docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ lint: ## gofmt, vet and staticcheck
 	go vet ./...
 	go vet -tags failpoints ./ingest/...
 	go run $(STATICCHECK) $(UNIT)
+
+bench-ring: ## ring verification against ring-go, in one run; ends with JSON
+	@scripts/bench-ring.sh
 
 fuzz: ## every fuzz target for a minute
 	scripts/fuzz.sh

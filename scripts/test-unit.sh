@@ -8,3 +8,5 @@ packages=$(go list ./... | grep -v -e '/e2e' -e '/cmd/devnet$')
 # shellcheck disable=SC2086
 go test -race -shuffle=on -timeout 10m $packages
 go test -timeout 5m ./e2e/house
+# Allocations are counted without the race detector, which allocates itself.
+go test -count=1 -run 'Allocat' ./chain/ring ./relayproxy
