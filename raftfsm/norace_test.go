@@ -1,6 +1,0 @@
-//go:build !race
-
-package raftfsm
-
-// raceEnabled: time limits mean nothing under the race detector.
-const raceEnabled = false
