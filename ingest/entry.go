@@ -56,7 +56,7 @@ func headerBytes(ref chain.SessionRef) []byte {
 // response carry exactly header, and the request the supplier. False means only
 // that refOf has to look: the scan accepts nothing but each field once.
 func plainlyFits(relay, header []byte, supplier string) bool {
-	var top, req, reqMeta, res, resMeta [4][]byte
+	var top, req, reqMeta, res, resMeta [5][]byte
 	return scan(relay, top[:3]) && scan(top[1], req[:3]) && scan(req[1], reqMeta[:4]) &&
 		bytes.Equal(reqMeta[1], header) && string(reqMeta[3]) == supplier &&
 		scan(top[2], res[:]) && res[3] == nil && scan(res[1], resMeta[:3]) &&
