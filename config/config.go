@@ -78,15 +78,26 @@ type Miner struct {
 
 // Raft is the group's membership and timing.
 type Raft struct {
-	Bind            string        `yaml:"bind" required:"yes" local:"yes" doc:"host:port to listen on; loopback, as the transport has no TLS yet"`
+	Bind            string        `yaml:"bind" required:"yes" local:"yes" doc:"host:port to listen on; without tls on loopback only"`
 	Advertise       string        `yaml:"advertise" local:"yes" doc:"host:port that peers dial; default: bind"`
 	BootstrapExpect int           `yaml:"bootstrap_expect" doc:"size of the first membership; 0 waits to be added"`
+	TLS             TLS           `yaml:"tls"`
 	Peers           []Peer        `yaml:"peers" doc:"the first membership, written once when no state exists"`
 	Heartbeat       time.Duration `yaml:"heartbeat_timeout" doc:"a follower that hears nothing for so long stands for election; at least 150ms"`
 	Election        time.Duration `yaml:"election_timeout" doc:"a candidate that wins nothing for so long tries again"`
 	Lease           time.Duration `yaml:"leader_lease_timeout" doc:"a leader without a quorum for so long steps down; lease <= heartbeat <= election"`
 	Commit          time.Duration `yaml:"commit_timeout" doc:"longest idle time until followers learn the commit index"`
 }
+
+// TLS names the PEM files that "raftctl certs" makes. All or none.
+type TLS struct {
+	CA   string `yaml:"ca" local:"yes" doc:"certificate of the cluster CA; relative to this file"`
+	Cert string `yaml:"cert" local:"yes" doc:"certificate of this member; relative to this file"`
+	Key  string `yaml:"key" local:"yes" doc:"private key of this member; relative to this file"`
+}
+
+// Enabled says that the raft transport uses TLS.
+func (t TLS) Enabled() bool { return t != TLS{} }
 
 // Peer is one first member.
 type Peer struct {

@@ -95,7 +95,7 @@ func TestStrict(t *testing.T) {
 		},
 		"bind to everything": {
 			[]string{"bind: 127.0.0.1:7001", "bind: 0.0.0.0:7001\n    advertise: 127.0.0.1:7001"},
-			[]string{`f:13: miner.raft.bind: "0.0.0.0:7001" is not on loopback, and the raft transport has no TLS yet`},
+			[]string{`f:13: miner.raft.bind: "0.0.0.0:7001" is not on loopback, and miner.raft.tls is not set`},
 		},
 		"listed elsewhere": {
 			[]string{"bind: 127.0.0.1:7001", "bind: 127.0.0.1:7009"},

@@ -41,20 +41,35 @@ func (v *validator) nodeID(path, id string) {
 // advertise is bind unless it is set; a bind to all addresses tells no peer
 // where to go.
 func (v *validator) advertise(r Raft) {
-	v.loopback("miner.raft.bind", r.Bind)
+	v.tls(r)
 	if r.Advertise == r.Bind {
 		v.dialAddress("miner.raft.bind", r.Bind)
 		return
 	}
 	v.dialAddress("miner.raft.advertise", r.Advertise)
-	v.loopback("miner.raft.advertise", r.Advertise)
+}
+
+// tls is needed wherever somebody else could listen.
+func (v *validator) tls(r Raft) {
+	if !r.TLS.Enabled() {
+		v.loopback("miner.raft.bind", r.Bind)
+		if r.Advertise != r.Bind {
+			v.loopback("miner.raft.advertise", r.Advertise)
+		}
+		return
+	}
+	for name, file := range map[string]string{"ca": r.TLS.CA, "cert": r.TLS.Cert, "key": r.TLS.Key} {
+		if file == "" {
+			v.bad("miner.raft.tls."+name, "is missing: ca, cert and key go together")
+		}
+	}
 }
 
 // loopback is where the raft transport stays as long as it is plaintext.
 func (v *validator) loopback(path, addr string) {
 	host, _, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		v.bad(path, "%q is not on loopback, and the raft transport has no TLS yet", addr)
+		v.bad(path, "%q is not on loopback, and miner.raft.tls is not set", addr)
 	}
 }
 

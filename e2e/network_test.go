@@ -38,10 +38,16 @@ type network struct {
 // start boots a network. A failpoint, as name=action, hits one miner once.
 func start(t *testing.T, failpoint string) (*network, context.Context) {
 	t.Helper()
+	return startWith(t, failpoint, nil)
+}
+
+// startWith boots a network whose configurations were edited.
+func startWith(t *testing.T, failpoint string, edit func(name string, config map[string]any)) (*network, context.Context) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)
 	n := &network{t: t, once: filepath.Join(t.TempDir(), "hit")}
-	opts := devnet.Options{Binary: binary(t, "raftminer"), StateDir: t.TempDir(), Env: make(map[string][]string)}
+	opts := devnet.Options{Binary: binary(t, "raftminer"), StateDir: t.TempDir(), Env: make(map[string][]string), Edit: edit}
 	if failpoint != "" {
 		for _, miner := range miners {
 			opts.Env[miner] = []string{"RAFTMINER_FAILPOINTS=" + failpoint + "@" + n.once}

@@ -121,6 +121,9 @@ func (m *miner) raftConfig() raftfsm.Config {
 			os.Exit(exitTemporary)
 		},
 	}
+	if r.TLS.Enabled() {
+		cfg.TLS = &raftfsm.TLSFiles{CA: r.TLS.CA, Cert: r.TLS.Cert, Key: r.TLS.Key}
+	}
 	for _, p := range r.Peers {
 		cfg.Peers = append(cfg.Peers, raftfsm.Peer{ID: p.ID, Addr: p.Addr})
 	}
