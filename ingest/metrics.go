@@ -15,6 +15,10 @@ type Metrics struct {
 	failed     prometheus.Counter
 	duration   prometheus.Histogram
 	trees      prometheus.Gauge
+	lag        prometheus.Gauge
+	delay      prometheus.Gauge
+	memory     prometheus.Gauge
+	shed       prometheus.Counter
 }
 
 // NewMetrics registers the metrics.
@@ -22,6 +26,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	f := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return f.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
 	return &Metrics{
 		consumed: f.NewCounterVec(prometheus.CounterOpts{
@@ -35,7 +42,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		duration: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "ha_miner_flush_seconds", Help: "Duration of a flush.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 12),
 		}),
-		trees: f.NewGauge(prometheus.GaugeOpts{Name: "ha_miner_session_trees_active", Help: "Trees that are not sealed."}),
+		trees:  gauge("ha_miner_session_trees_active", "Trees that are not sealed."),
+		lag:    gauge("ha_miner_consumer_lag", "Relays read from the streams that are not in a stored tree yet."),
+		delay:  gauge("ha_miner_consumer_delay_seconds", "Age of the oldest relay read that is not in a stored tree yet."),
+		memory: gauge("ha_miner_session_trees_bytes", "Memory held by trees, estimated."),
+		shed:   counter("ha_miner_session_trees_shed_total", "Trees dropped from memory to stay within its bound; they are read again when needed."),
 	}
 }
 

@@ -37,6 +37,7 @@ const (
 type Options struct {
 	FlushInterval time.Duration // longest time a relay is only in the stream
 	FlushRelays   int           // a partition with so many is flushed at once
+	TreeMemory    int           // bytes that trees may hold in memory; 0 for defaultTreeMemory
 	Metrics       *Metrics
 	Log           *zap.Logger
 }
@@ -68,20 +69,15 @@ func (o *Owner) partitionOf(key chain.SessionKey) *partition { return o.parts[o.
 // Heads lists every stored session, by supplier and session id.
 func (o *Owner) Heads() []Head {
 	var heads []Head
-	active := 0
 	for _, p := range o.parts {
 		p.mu.Lock()
 		for _, s := range p.sessions {
 			if s.head.Seq > 0 {
 				heads = append(heads, s.head)
 			}
-			if !s.head.Sealed {
-				active++
-			}
 		}
 		p.mu.Unlock()
 	}
-	o.metrics.trees.Set(float64(active))
 	slices.SortFunc(heads, func(a, b Head) int { return a.Ref.Key().Compare(b.Ref.Key()) })
 	return heads
 }
@@ -89,6 +85,7 @@ func (o *Owner) Heads() []Head {
 // Run consumes and flushes until ctx ends or a later owner fences this one.
 func (o *Owner) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { o.tend(ctx); return nil })
 	for _, parts := range o.readGroups() {
 		group.Go(func() error { return o.consume(ctx, parts) })
 	}

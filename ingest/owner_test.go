@@ -244,6 +244,40 @@ func TestForgetAndTrimLeaveNothingBehind(t *testing.T) {
 	}
 }
 
+// Trees that do not fit into memory are read again when relays come.
+func TestTreesGrowWithoutMemory(t *testing.T) {
+	rdb := startRedis(t)
+	p, ctx := newTestPublisher(t, rdb), context.Background()
+	o := testOwner(t, rdb, 1)
+	published := make(map[chain.SessionKey][]MinedRelay)
+	for round := range 5 {
+		for session := range 6 {
+			for n := range 20 {
+				r := testRelay(t, testRef(session), round*15+n) // the rounds overlap
+				publish(t, p, r)
+				published[r.Key()] = append(published[r.Key()], r)
+			}
+		}
+		consumeAll(t, o)
+		o.shed(0)
+		if _, held := o.residents(); held > 6*1024 {
+			t.Errorf("%d bytes held after shedding everything", held)
+		}
+	}
+	for _, key := range sortedSessions(published) {
+		head, err := o.Seal(ctx, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := reference(t, published[key]); !bytes.Equal(head.Root, want) {
+			t.Errorf("session %v: got root %x, want %x", key, head.Root, want)
+		}
+	}
+	if got := testutil.ToFloat64(o.metrics.shed); got == 0 {
+		t.Error("no tree was counted as shed")
+	}
+}
+
 // What does not belong into a tree is skipped, and does not stop what follows.
 func TestForeignEntriesStayOut(t *testing.T) {
 	rdb := startRedis(t)

@@ -23,6 +23,7 @@ type partition struct {
 	read     streamID // everything up to here is in trees in memory
 	pending  int      // entries taken since the last flush
 	held     int      // bytes of their relays
+	oldest   uint64   // stream time of the first of them, unix ms
 	flushes  uint64   // of this ownership: makes each staging unique
 	sessions map[chain.SessionKey]*session
 	gone     map[chain.SessionKey]bool // sessions that were forgotten
@@ -32,6 +33,7 @@ type partition struct {
 type session struct {
 	head   Head
 	header []byte // of every relay in the tree, as marshalled
+	used   uint64 // flush count of the partition when a relay came last
 	tree   *sessiontree.Tree
 }
 

@@ -53,6 +53,9 @@ func (p *partition) takeSome(ctx context.Context, entries []redis.XMessage) (n i
 		if id.compare(read) <= 0 {
 			continue
 		}
+		if p.pending == 0 {
+			p.oldest = id.ms
+		}
 		read = id
 		p.pending++
 		if l, ok := p.leaf(entries[n]); ok {
@@ -100,6 +103,7 @@ func (p *partition) leaf(entry redis.XMessage) (leaf, bool) {
 	if s.head.Weight != relay.ComputeUnits {
 		return p.reject(entry, resultForeign, fmt.Errorf("%d compute units in a session of %d", relay.ComputeUnits, s.head.Weight))
 	}
+	s.used = p.flushes
 	return leaf{session: s, digest: sessiontree.Key(relay.Relay), relay: relay.Relay, weight: relay.ComputeUnits}, true
 }
 
