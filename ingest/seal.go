@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest/failpoint"
 	"github.com/raftminer/raftminer/ingest/sessiontree"
 )
 
@@ -51,6 +52,7 @@ func (p *partition) close(ctx context.Context, key chain.SessionKey) error {
 	if err != nil {
 		return p.counted(refusal(err))
 	}
+	failpoint.Hit("seal.after_close")
 	last, err := parseStreamID(text)
 	if err != nil {
 		return err
@@ -91,7 +93,9 @@ func (p *partition) seal(ctx context.Context, s *session) error {
 	sealed := s.head
 	sealed.Sealed = true
 	keys := []string{p.keys.Meta(p.number), p.keys.Heads(p.number)}
+	failpoint.Hit("seal.before_script")
 	err := sealScript.Run(ctx, p.rdb, keys, p.epoch, p.owner, sessionField(s.head.Ref.Key()), s.head.encode(), sealed.encode()).Err()
+	failpoint.Hit("seal.after_script")
 	if err != nil {
 		return p.counted(refusal(err))
 	}
