@@ -88,6 +88,19 @@ func checkChain(client *chain.Client, log *zap.Logger) error {
 	return nil
 }
 
+// warnOfRedis names settings of Redis that may cost relays one day.
+func (c *common) warnOfRedis() {
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	warnings, err := ingest.Check(ctx, c.redis)
+	if err != nil {
+		c.log.Warn("redis cannot be asked for its settings yet", zap.Error(err))
+	}
+	for _, w := range warnings {
+		c.log.Warn("redis setting", zap.String("name", w.Name), zap.String("setting", w.Setting), zap.String("cost", w.Cost))
+	}
+}
+
 func loadKeys(path string) (chain.Keys, error) {
 	secrets, err := config.LoadKeysFile(path)
 	if err != nil {

@@ -47,6 +47,7 @@ func runMiner(ctx context.Context, path string) error {
 		return err
 	}
 	defer c.close()
+	c.warnOfRedis()
 	m := &miner{common: c, claimsMetrics: claims.NewMetrics(c.registry), ingestMetrics: ingest.NewMetrics(c.registry)}
 	price, err := c.cfg.Tx.Price()
 	if err != nil {
