@@ -64,7 +64,7 @@ func (p *partition) changes() ([]change, error) {
 		s := p.sessions[key]
 		delta, err := s.tree.Commit()
 		if err != nil {
-			return nil, fmt.Errorf("commit tree of session %s: %w", key.SessionID, err)
+			return nil, &treeError{key, err}
 		}
 		head := s.head
 		head.Seq++
@@ -85,7 +85,11 @@ func (p *partition) recover(ctx context.Context, cause error) error {
 		return cause
 	}
 	p.metrics.failed.Inc()
-	if err := p.reacquire(ctx); err != nil {
+	err := p.reacquire(ctx)
+	if key, ok := damaged(cause); ok && err == nil {
+		err = p.repair(ctx, key)
+	}
+	if err != nil {
 		return fmt.Errorf("%w, after: %w", err, cause)
 	}
 	return fmt.Errorf("partition %d %w: %w", p.number, errReloaded, cause)

@@ -19,6 +19,8 @@ type Metrics struct {
 	delay      prometheus.Gauge
 	memory     prometheus.Gauge
 	shed       prometheus.Counter
+	repaired   prometheus.Counter
+	lost       prometheus.Counter
 }
 
 // NewMetrics registers the metrics.
@@ -42,11 +44,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		duration: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "ha_miner_flush_seconds", Help: "Duration of a flush.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 12),
 		}),
-		trees:  gauge("ha_miner_session_trees_active", "Trees that are not sealed."),
-		lag:    gauge("ha_miner_consumer_lag", "Relays read from the streams that are not in a stored tree yet."),
-		delay:  gauge("ha_miner_consumer_delay_seconds", "Age of the oldest relay read that is not in a stored tree yet."),
-		memory: gauge("ha_miner_session_trees_bytes", "Memory held by trees, estimated."),
-		shed:   counter("ha_miner_session_trees_shed_total", "Trees dropped from memory to stay within its bound; they are read again when needed."),
+		trees:    gauge("ha_miner_session_trees_active", "Trees that are not sealed."),
+		lag:      gauge("ha_miner_consumer_lag", "Relays read from the streams that are not in a stored tree yet."),
+		delay:    gauge("ha_miner_consumer_delay_seconds", "Age of the oldest relay read that is not in a stored tree yet."),
+		repaired: counter("ha_miner_smst_repairs_total", "Trees whose nodes Redis had lost in part and that were built again."),
+		lost:     counter("ha_miner_relays_lost_total", "Relays that were in a tree and that Redis has lost."),
+		memory:   gauge("ha_miner_session_trees_bytes", "Memory held by trees, estimated."),
+		shed:     counter("ha_miner_session_trees_shed_total", "Trees dropped from memory to stay within its bound; they are read again when needed."),
 	}
 }
 

@@ -117,6 +117,15 @@ func (o *Owner) Prove(ctx context.Context, key chain.SessionKey, path []byte) ([
 	if !head.Sealed {
 		return nil, fmt.Errorf("%w: no sealed tree of %s of %s", ErrUnknownSession, key.SessionID, key.Supplier)
 	}
+	proof, err := sessiontree.Prove(ctx, p.source(key), head.Root, path)
+	if _, broken := damaged(&treeError{key, err}); !broken {
+		return proof, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.repair(ctx, key); err != nil {
+		return nil, err
+	}
 	return sessiontree.Prove(ctx, p.source(key), head.Root, path)
 }
 

@@ -66,7 +66,7 @@ func (p *partition) store(ctx context.Context, changes []change) error {
 }
 
 func (p *partition) sendFlush(ctx context.Context, changes []change, cut [][]span) error {
-	staging := fmt.Sprintf("%s/%d", p.read, p.flushes)
+	staging := p.staging()
 	staged := ""
 	cmds, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, piece := range cut[:len(cut)-1] {
@@ -86,6 +86,9 @@ func (p *partition) sendFlush(ctx context.Context, changes []change, cut [][]spa
 	}
 	return err
 }
+
+// staging names the stages of one flush.
+func (p *partition) staging() string { return fmt.Sprintf("%s/%d", p.read, p.flushes) }
 
 func (p *partition) loadScripts(ctx context.Context) error {
 	for _, script := range []*redis.Script{stageScript, flushScript} {

@@ -122,7 +122,7 @@ func (p *partition) grow(ctx context.Context, leaves []leaf) error {
 	for _, l := range leaves {
 		added, err := l.session.tree.Add(ctx, l.digest, l.relay, l.weight)
 		if err != nil {
-			return fmt.Errorf("session %s: %w", l.session.head.Ref.SessionID, err)
+			return &treeError{l.session.head.Ref.Key(), err}
 		}
 		result := resultAdded
 		if !added {

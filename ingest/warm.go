@@ -67,7 +67,7 @@ func (p *partition) descend(ctx context.Context, open []*warming) error {
 	}
 	for _, w := range open {
 		if err := w.Supply(nodesOf(w.reads)); err != nil {
-			return fmt.Errorf("session %s: %w", w.session.head.Ref.SessionID, err)
+			return &treeError{w.session.head.Ref.Key(), err}
 		}
 	}
 	return nil

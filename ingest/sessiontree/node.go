@@ -1,5 +1,11 @@
 package sessiontree
 
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+)
+
 // Encodings of smt v0.14.1 (node_encoders.go), sum tries over SHA-256:
 //
 //	leaf       0 | path 32 | value | sum 8 | count 8
@@ -44,4 +50,19 @@ func extensionCovers(ext, path []byte) bool {
 		}
 	}
 	return true
+}
+
+// LeafRelay returns the relay of a stored leaf of that weight. It reports false
+// for inner nodes and for leaves whose bytes are not what their path says.
+func LeafRelay(digest string, node []byte, weight uint64) ([]byte, bool) {
+	const head, tail = 1 + pathSize, 16
+	if len(node) <= head+tail || node[0] != kindLeaf || len(digest) != len(Digest{}) {
+		return nil, false
+	}
+	relay := node[head : len(node)-tail]
+	key := Key(relay)
+	path := sha256.Sum256(key[:])
+	meta := node[len(node)-tail:]
+	return relay, bytes.Equal(path[:], node[1:head]) && sha256.Sum256(node) == Digest([]byte(digest)) &&
+		binary.BigEndian.Uint64(meta) == weight && binary.BigEndian.Uint64(meta[8:]) == 1
 }
