@@ -43,9 +43,7 @@ func TestStuckDiskEndsTheLeader(t *testing.T) {
 		}
 		t.Logf("next leader %s after the disk began to hang", time.Since(before))
 		leader.disk.release()
-		for _, n := range s.nodes {
-			s.crash(n)
-		}
+		s.end()
 	})
 }
 
@@ -71,9 +69,7 @@ func TestStuckFollowerDisturbsNobody(t *testing.T) {
 		if err := s.settle(); err != nil {
 			t.Error(err)
 		}
-		for _, n := range s.nodes {
-			s.crash(n)
-		}
+		s.end()
 	})
 }
 
@@ -97,6 +93,7 @@ func TestFailedWriteEndsTheNode(t *testing.T) {
 		err = node.Run(t.Context(), func(context.Context, Epoch) error { return nil })
 		wantError(t, err, ErrDiskFailed)
 		wantError(t, err, errNoSpace)
+		s.end()
 	})
 }
 

@@ -151,6 +151,15 @@ func (s *sim) crash(n *simNode) {
 	n.node = nil
 }
 
+// end stops everybody. The library does not wait for the call that tells a follower
+// to take over, and time stands still once the test function has returned.
+func (s *sim) end() {
+	for _, n := range s.nodes {
+		s.crash(n)
+	}
+	time.Sleep(3 * rpcTimeout)
+}
+
 // lead writes as long as it leads, and, being a bad leader, a while longer, with
 // the epoch it had.
 func (s *sim) lead(ctx context.Context, n *Node, epoch Epoch) error {
@@ -328,11 +337,7 @@ func (s *sim) check() error {
 func simulate(t *testing.T, seed uint64, forgetful bool) (result error, acknowledged int) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, seed, 3)
-		defer func() {
-			for _, n := range s.nodes {
-				s.crash(n)
-			}
-		}()
+		defer s.end()
 		time.Sleep(2 * time.Second)
 		for range 8 {
 			time.Sleep(time.Duration(s.rng.IntN(900)) * time.Millisecond)
