@@ -1,10 +1,13 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -30,15 +33,19 @@ const (
 // memory pressure costs. An error means that Redis could not be asked at all.
 func Check(ctx context.Context, rdb redis.UniversalClient) ([]Warning, error) {
 	if cluster, ok := rdb.(*redis.ClusterClient); ok {
+		var mu sync.Mutex // masters are asked side by side
 		var warnings []Warning
 		err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 			found, err := checkServer(ctx, node)
-			if len(warnings) == 0 {
-				warnings = found
-			}
+			mu.Lock()
+			defer mu.Unlock()
+			warnings = append(warnings, found...)
 			return err
 		})
-		return warnings, err
+		slices.SortFunc(warnings, func(a, b Warning) int {
+			return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Setting, b.Setting))
+		})
+		return slices.Compact(warnings), err
 	}
 	return checkServer(ctx, rdb)
 }

@@ -26,7 +26,7 @@ const (
 	// that has to stop may take to notice.
 	blockFor = 40 * time.Millisecond
 	// catchUpIntervals stretch the flush interval of an owner that is behind.
-	catchUpIntervals = 3
+	catchUpIntervals = 10
 	// busyPartitions are worked on at a time.
 	busyPartitions = 8
 	// readPause is the wait after Redis failed.

@@ -1,0 +1,220 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/raftminer/raftminer/chain"
+)
+
+// freePort also keeps clear of the cluster bus, ten thousand above.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := listener.Addr().(*net.TCPAddr).Port
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if port < 55_000 {
+			return port
+		}
+	}
+}
+
+// runServer starts redis-server with a configuration of its own.
+func runServer(t *testing.T, port int, lines ...string) *exec.Cmd {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatal("redis-server is missing: scripts/deps.sh installs it")
+	}
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "redis.conf")
+	text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\n", port, dir)
+	args := []string{conf}
+	for _, line := range lines {
+		if line == "--sentinel" {
+			args = append(args, line)
+			continue
+		}
+		text += line + "\n"
+	}
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	probe := redis.NewClient(&redis.Options{Addr: address(port)})
+	defer probe.Close()
+	eventually(t, "server answers", func() bool { return probe.Ping(context.Background()).Err() == nil })
+	return cmd
+}
+
+func address(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(30 * time.Second)
+	for !holds() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("timed out: %s", what)
+		}
+	}
+}
+
+// publishMany publishes n relays in each of four sessions.
+func publishMany(t *testing.T, p *Publisher, from, n int, all map[chain.SessionKey][]MinedRelay) {
+	t.Helper()
+	for session := range 4 {
+		for i := from; i < from+n; i++ {
+			r := testRelay(t, testRef(session), i)
+			publish(t, p, r)
+			all[r.Key()] = append(all[r.Key()], r)
+		}
+	}
+}
+
+func sealAll(t *testing.T, o *Owner, all map[chain.SessionKey][]MinedRelay) {
+	t.Helper()
+	ctx := context.Background()
+	for _, key := range sortedSessions(all) {
+		head, err := o.Seal(ctx, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := reference(t, all[key]); !bytes.Equal(head.Root, want) {
+			t.Errorf("session %v: tree of %d relays, want the %d published", key, head.Count, len(all[key]))
+		}
+		if _, err := o.Prove(ctx, key, make([]byte, 32)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRedisCluster(t *testing.T) {
+	var addrs []string
+	create := []string{"--cluster", "create"}
+	for range 3 {
+		port := freePort(t)
+		runServer(t, port, "cluster-enabled yes", "cluster-node-timeout 2000", "save \"\"")
+		addrs, create = append(addrs, address(port)), append(create, address(port))
+	}
+	out, err := exec.Command("redis-cli", append(create, "--cluster-replicas", "0", "--cluster-yes")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+	defer rdb.Close()
+	ctx := context.Background()
+	eventually(t, "cluster is up", func() bool {
+		return rdb.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+			state, err := node.ClusterInfo(ctx).Result()
+			if err == nil && !strings.Contains(state, "cluster_state:ok") {
+				err = errors.New("not up")
+			}
+			return err
+		}) == nil
+	})
+	p, all := newTestPublisher(t, rdb), make(map[chain.SessionKey][]MinedRelay)
+	old := testOwner(t, rdb, 1)
+	runCtx, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- old.Run(runCtx) }()
+	publishMany(t, p, 0, 100, all)
+	eventually(t, "relays are in trees", func() bool { return len(old.Heads()) == 4 })
+	o := testOwner(t, rdb, 2)
+	publishMany(t, p, 100, 100, all)
+	if err := <-ended; !errors.Is(err, ErrFenced) {
+		t.Errorf("old owner: got %v, want %v", err, ErrFenced)
+	}
+	stop()
+	sealAll(t, o, all)
+	if err := o.Trim(ctx, o.Mark()); err != nil {
+		t.Error(err)
+	}
+	for _, key := range sortedSessions(all) {
+		if err := o.Forget(ctx, key); err != nil {
+			t.Error(err)
+		}
+	}
+	if warnings, err := Check(ctx, rdb); err != nil || !slices.ContainsFunc(warnings, func(w Warning) bool { return w.Name == WarnPersistence }) {
+		t.Errorf("check of the cluster: got %+v, %v", warnings, err)
+	}
+}
+
+func TestSentinelFailover(t *testing.T) {
+	master, replica, sentinel := freePort(t), freePort(t), freePort(t)
+	first := runServer(t, master, "save \"\"")
+	runServer(t, replica, "save \"\"", fmt.Sprintf("replicaof 127.0.0.1 %d", master))
+	runServer(t, sentinel, "--sentinel",
+		fmt.Sprintf("sentinel monitor main 127.0.0.1 %d 1", master),
+		"sentinel down-after-milliseconds main 500", "sentinel failover-timeout main 3000")
+	rdb := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: []string{address(sentinel)}})
+	defer rdb.Close()
+	ctx := context.Background()
+	eventually(t, "replica is known", func() bool {
+		return rdb.Do(ctx, "WAIT", 1, 100).Val() == int64(1) && hasReplicas(ctx, rdb) && sentinelSeesReplica(ctx, sentinel)
+	})
+
+	p, all := newTestPublisher(t, rdb), make(map[chain.SessionKey][]MinedRelay)
+	o := testOwner(t, rdb, 1)
+	runCtx, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- o.Run(runCtx) }()
+	publishMany(t, p, 0, 50, all)
+	eventually(t, "replica has everything", func() bool { return caughtUp(ctx, master, replica) })
+	if err := first.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	// Publishers and the owner go on as soon as the replica is the master.
+	publishMany(t, p, 50, 50, all)
+	sealAll(t, o, all)
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("owner: %v", err)
+	}
+}
+
+func sentinelSeesReplica(ctx context.Context, port int) bool {
+	s := redis.NewSentinelClient(&redis.Options{Addr: address(port)})
+	defer s.Close()
+	replicas, err := s.Replicas(ctx, "main").Result()
+	return err == nil && len(replicas) == 1
+}
+
+func caughtUp(ctx context.Context, master, replica int) bool {
+	offset := func(port int, field string) string {
+		rdb := redis.NewClient(&redis.Options{Addr: address(port)})
+		defer rdb.Close()
+		return infoFields(rdb.Info(ctx, "replication").Val())[field]
+	}
+	want := offset(master, "master_repl_offset")
+	return want != "" && want == offset(replica, "slave_repl_offset")
+}
