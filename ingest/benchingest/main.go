@@ -30,6 +30,7 @@ type report struct {
 	PublishPerS            float64 `json:"publish_relays_per_s"`
 	TakeoverFirstFlushMs   float64 `json:"takeover_first_flush_ms"`
 	MinerHeapBytesPerRelay float64 `json:"miner_heap_bytes_per_relay"`
+	ProxiedRelaysPerS      float64 `json:"proxied_relays_per_s"` // through the proxy that delays, without delay
 	RTTMs                  float64 `json:"rtt_ms"`
 	RTTRelaysPerS          float64 `json:"rtt1ms_relays_per_s"`
 	BaselineRTTRelaysPerS  float64 `json:"baseline_rtt1ms_relays_per_s"`

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,15 +12,15 @@ import (
 type distance struct {
 	listener net.Listener
 	target   string
-	delay    time.Duration
+	delay    atomic.Int64 // nanoseconds
 }
 
-func newDistance(target string, delay time.Duration) (*distance, error) {
+func newDistance(target string) (*distance, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	d := &distance{listener: listener, target: target, delay: delay}
+	d := &distance{listener: listener, target: target}
 	go d.accept()
 	return d, nil
 }
@@ -68,7 +69,7 @@ func (d *distance) delayed(to, from net.Conn) {
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			chunks <- chunk{due: time.Now().Add(d.delay), data: append([]byte(nil), buffer[:n]...)}
+			chunks <- chunk{due: time.Now().Add(time.Duration(d.delay.Load())), data: append([]byte(nil), buffer[:n]...)}
 		}
 		if err != nil {
 			return

@@ -41,7 +41,7 @@ func startServer(ctx context.Context) (*server, error) {
 	}
 	_, port, _ := net.SplitHostPort(addr)
 	s := &server{addr: addr, dir: dir, rdb: redis.NewClient(&redis.Options{Addr: addr, PoolSize: 64})}
-	s.cmd = exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", envOr("BENCH_AOF", "yes"), "--auto-aof-rewrite-percentage", "0")
+	s.cmd = exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0")
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start redis-server: %w", err)
 	}
@@ -81,11 +81,4 @@ func (s *server) info(ctx context.Context, section, field string) float64 {
 // cpu is what the server has used, in seconds.
 func (s *server) cpu(ctx context.Context) float64 {
 	return s.info(ctx, "cpu", "used_cpu_user") + s.info(ctx, "cpu", "used_cpu_sys")
-}
-
-func envOr(name, other string) string {
-	if v := os.Getenv(name); v != "" {
-		return v
-	}
-	return other
 }
