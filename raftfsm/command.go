@@ -15,7 +15,23 @@ const (
 	KindResolve    Kind = 6
 	KindAdvance    Kind = 7
 	KindForget     Kind = 8
+	KindAdmit      Kind = 9
+	KindRetire     Kind = 10
+	KindDrain      Kind = 11
 )
+
+// CommandSet is the newest set of kinds that this build understands. A kind of a
+// newer set is not proposed while a member's build knows only an older one: it
+// would stop at the entry.
+const CommandSet = 2
+
+// since is the set that a kind came with.
+func (k Kind) since() uint8 {
+	if k <= KindRetire {
+		return 1
+	}
+	return 2
+}
 
 // Command is one entry of the replicated log. Apply must depend on nothing but
 // the state and the command: every replica has to arrive at the same bytes.
@@ -128,6 +144,12 @@ func newCommand(k Kind) (Command, bool) {
 		return &Advance{}, true
 	case KindForget:
 		return &Forget{}, true
+	case KindAdmit:
+		return &Admit{}, true
+	case KindRetire:
+		return &Retire{}, true
+	case KindDrain:
+		return &Drain{}, true
 	}
 	return nil, false
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -33,11 +34,14 @@ type Config struct {
 	CommitTimeout      time.Duration
 	StallLimit         time.Duration // a disk write older than this stops the node
 
-	Version string // of the build, shown to operators
+	Version    string // of the build, shown to operators
+	ConfigHash string // of the configuration file, likewise; members should agree
 
 	// Exit is called when the disk hangs, after peers were cut off. Such a node
 	// may be unable to return from Run, so Exit should end the process.
 	Exit func(reason error)
+
+	commandSet uint8 // tests stand in for older builds with it
 }
 
 // Peer is a first member of the group.
@@ -72,6 +76,9 @@ func (c Config) withDefaults() Config {
 	if c.Advertise == "" {
 		c.Advertise = c.Bind
 	}
+	if c.commandSet == 0 {
+		c.commandSet = CommandSet
+	}
 	if c.Exit == nil {
 		c.Exit = func(error) {}
 	}
@@ -103,6 +110,9 @@ func (c Config) validate() error {
 	}
 	if c.BootstrapExpect != 0 && c.BootstrapExpect != len(c.Peers) {
 		bad("bootstrap_expect is %d but %d peers are listed", c.BootstrapExpect, len(c.Peers))
+	}
+	if c.BootstrapExpect != 0 && !slices.ContainsFunc(c.Peers, func(p Peer) bool { return p.ID == c.NodeID }) {
+		bad("bootstrap_expect is %d, but this node, %s, is not among the peers", c.BootstrapExpect, c.NodeID)
 	}
 	problems = append(problems, c.checkPeers()...)
 	return errors.Join(problems...)

@@ -86,7 +86,7 @@ func TestFailedWriteEndsTheNode(t *testing.T) {
 		n := s.nodes[0]
 		s.crash(n)
 		store := storage{logs: failingLogs{n.disk}, stable: n.disk, snapshots: n.disk.snapshots}
-		node, err := open(n.cfg, store, s.net.listen(n.cfg.Bind), prometheus.NewRegistry(), zap.NewNop())
+		node, err := open(n.cfg, n.identity, store, s.net.listen(n.cfg.Bind), prometheus.NewRegistry(), zap.NewNop())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func (f *failover) suspect() {
 	if !f.reload(lease, lease) {
 		return
 	}
-	f.sleep(3 * lease)
+	f.node.pause(3 * lease)
 	f.reload(n.cfg.HeartbeatTimeout, n.cfg.ElectionTimeout)
 }
 
@@ -73,7 +73,7 @@ func (f *failover) suspect() {
 func (f *failover) awaitSilence(d time.Duration) bool {
 	for give := time.Now().Add(2 * d); time.Now().Before(give); {
 		last := f.node.raft.LastContact()
-		if !f.sleep(time.Until(last.Add(d))) {
+		if !f.node.pause(time.Until(last.Add(d))) {
 			return false
 		}
 		if f.node.raft.LastContact().Equal(last) {
@@ -104,16 +104,4 @@ func (f *failover) reload(heartbeat, election time.Duration) bool {
 		return false
 	}
 	return true
-}
-
-// sleep returns false if the node closed meanwhile.
-func (f *failover) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-f.node.closed:
-		return false
-	}
 }

@@ -15,6 +15,10 @@ type FSM struct {
 	fatal   func(error)
 	observe func(time.Duration) // how long a command took
 
+	// rosterChanged says that members were admitted or retired, or that the
+	// generation moved. Its capacity is 1.
+	rosterChanged chan struct{}
+
 	mu     sync.RWMutex
 	state  *State
 	broken error // set once; nothing is applied, saved or restored after it
@@ -29,7 +33,7 @@ type applied struct {
 // NewFSM starts from an empty state. fatal is called, once, with the reason for
 // which this replica must stop: an entry that it cannot read. Neither may block.
 func NewFSM(fatal func(error), observe func(time.Duration)) *FSM {
-	return &FSM{fatal: fatal, observe: observe, state: NewState()}
+	return &FSM{fatal: fatal, observe: observe, state: NewState(), rosterChanged: make(chan struct{}, 1)}
 }
 
 // Apply implements raft.FSM.
@@ -51,6 +55,10 @@ func (f *FSM) Apply(entry *raft.Log) any {
 		return applied{err: f.broken}
 	}
 	result, err := f.state.Apply(cmd)
+	switch cmd.Kind() {
+	case KindInit, KindOpenEpoch, KindAdmit, KindRetire:
+		f.noteRoster()
+	}
 	result.Index = entry.Index
 	return applied{result: result, err: err}
 }
@@ -82,7 +90,15 @@ func (f *FSM) Restore(snapshot io.ReadCloser) error {
 		return fmt.Errorf("%w: snapshot of %q for %q", ErrClusterMismatch, restored.clusterID, have)
 	}
 	f.state = restored
+	f.noteRoster()
 	return nil
+}
+
+func (f *FSM) noteRoster() {
+	select {
+	case f.rosterChanged <- struct{}{}:
+	default: // whoever listens will look anyway
+	}
 }
 
 // View runs fn with the state as it is. fn must neither keep the state nor block.

@@ -95,6 +95,7 @@ func (n *Node) leadEpoch(scope context.Context, lead func(context.Context, Epoch
 	n.log.Info("leading", zap.Stringer("epoch", epoch))
 	n.leading.Store(&epoch)
 	defer n.leading.Store(nil)
+	go n.enrol(scope, epoch)
 	done := make(chan error, 1)
 	go func() { done <- lead(scope, epoch) }()
 	select {

@@ -24,6 +24,8 @@ type Node struct {
 	fsm        *FSM
 	reg        prometheus.Registerer
 	store      storage
+	identity   *keptIdentity
+	stream     *peerStream
 	network    *closeWatch
 	transport  *progressTransport
 	leadership *leadership
@@ -31,8 +33,11 @@ type Node struct {
 	words      chan bool      // what raft says of our leadership
 	background sync.WaitGroup // goroutines that end with the node
 
-	leading     atomic.Pointer[Epoch] // the epoch whose lead is running
-	lastWrite   atomic.Int64          // unix ns of the last entry that committed here
+	acquaintances *acquaintances
+
+	leading     atomic.Pointer[Epoch]  // the epoch whose lead is running
+	waiting     atomic.Pointer[string] // why this node is not in a group yet
+	lastWrite   atomic.Int64           // unix ns of the last entry that committed here
 	transfers   transferGuard
 	requests    requests
 	failOnce    sync.Once
@@ -57,7 +62,8 @@ func Open(cfg Config, reg prometheus.Registerer, log *zap.Logger) (*Node, error)
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("raft config: %w", err)
 	}
-	if _, err := claimIdentity(cfg); err != nil {
+	identity, err := claimIdentity(cfg)
+	if err != nil {
 		return nil, err
 	}
 	stream, err := listenTCP(cfg)
@@ -68,7 +74,7 @@ func Open(cfg Config, reg prometheus.Registerer, log *zap.Logger) (*Node, error)
 	if err != nil {
 		return nil, errors.Join(err, stream.Close())
 	}
-	n, err := open(cfg, store, stream, reg, log)
+	n, err := open(cfg, identity, store, stream, reg, log)
 	if err != nil {
 		return nil, errors.Join(err, stream.Close(), store.close.Close())
 	}
@@ -76,9 +82,12 @@ func Open(cfg Config, reg prometheus.Registerer, log *zap.Logger) (*Node, error)
 }
 
 // open starts a member on given storage and network, which it then owns.
-func open(cfg Config, store storage, stream raft.StreamLayer, reg prometheus.Registerer, log *zap.Logger) (*Node, error) {
+func open(
+	cfg Config, identity *keptIdentity, store storage, stream raft.StreamLayer, reg prometheus.Registerer, log *zap.Logger,
+) (*Node, error) {
 	n := &Node{
 		cfg:        cfg,
+		identity:   identity,
 		owner:      cfg.NodeID + "#" + uuid.NewString(),
 		reg:        reg,
 		log:        log.Named("raftfsm").With(zap.String("node", cfg.NodeID)),
@@ -89,15 +98,18 @@ func open(cfg Config, store storage, stream raft.StreamLayer, reg prometheus.Reg
 		started:    make(chan struct{}),
 		closed:     make(chan struct{}),
 		ended:      make(chan struct{}),
+
+		acquaintances: newAcquaintances(),
 	}
 	n.metrics = newNodeMetrics(n)
 	n.fsm = NewFSM(n.fail, n.metrics.observeApply)
 	n.failover = newFailover(n)
+	var secure *peerIdentity
 	if cfg.TLS != nil {
-		identity := peerIdentity{files: *cfg.TLS, clusterID: cfg.ClusterID}
-		stream = newTLSStream(stream, identity, n.memberAt, n.log)
+		secure = &peerIdentity{files: *cfg.TLS, clusterID: cfg.ClusterID}
 	}
-	n.network = newCloseWatch(stream, n.failover.peerClosed)
+	n.stream = newPeerStream(stream, secure, n, n.log)
+	n.network = newCloseWatch(n.stream, n.failover.peerClosed)
 	if err := n.startRaft(newRaftLogger(log)); err != nil {
 		return nil, err
 	}
@@ -162,4 +174,16 @@ func (n *Node) fail(reason error) {
 			}()
 		}
 	})
+}
+
+// pause waits for d; false means that the node closed meanwhile.
+func (n *Node) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-n.closed:
+		return false
+	}
 }

@@ -18,11 +18,13 @@ import (
 
 // simNode is one member whose "disk" outlives its crashes.
 type simNode struct {
-	cfg   Config
-	disk  *simDisk
-	node  *Node
-	stop  context.CancelFunc
-	ended chan struct{}
+	cfg  Config
+	disk *simDisk
+
+	identity *keptIdentity
+	node     *Node
+	stop     context.CancelFunc
+	ended    chan struct{}
 }
 
 // simDisk is the disk of a simulated member: it can be held up, and, in the broken
@@ -108,7 +110,7 @@ func newSim(t *testing.T, seed uint64, size int) *sim {
 		peers = append(peers, Peer{ID: fmt.Sprintf("m%d", i+1), Addr: fmt.Sprintf("m%d:1", i+1)})
 	}
 	for _, p := range peers {
-		s.nodes = append(s.nodes, &simNode{disk: newSimDisk(), cfg: Config{
+		s.nodes = append(s.nodes, &simNode{disk: newSimDisk(), identity: simIdentity(p.ID), cfg: Config{
 			NodeID: p.ID, DataDir: "none", Bind: p.Addr, ClusterID: "sim", Partitions: 1,
 			Peers: peers, BootstrapExpect: size,
 		}.withDefaults()})
@@ -119,12 +121,19 @@ func newSim(t *testing.T, seed uint64, size int) *sim {
 	return s
 }
 
+func simIdentity(id string) *keptIdentity {
+	return &keptIdentity{
+		id:   identity{NodeID: id, ClusterID: "sim", Instance: id + "-1"},
+		save: func(identity) error { return nil },
+	}
+}
+
 func (s *sim) start(n *simNode) {
 	if n.node != nil {
 		return
 	}
 	store := storage{logs: n.disk, stable: n.disk, snapshots: n.disk.snapshots}
-	node, err := open(n.cfg, store, s.net.listen(n.cfg.Bind), prometheus.NewRegistry(), zap.NewNop())
+	node, err := open(n.cfg, n.identity, store, s.net.listen(n.cfg.Bind), prometheus.NewRegistry(), zap.NewNop())
 	if err != nil {
 		s.t.Errorf("open %s: %v", n.cfg.NodeID, err)
 		return

@@ -48,6 +48,10 @@ func (d *snapshotDecoder) state() (*State, error) {
 	s := NewState()
 	s.clusterID, s.partitions, s.generation = h.ClusterID, h.Partitions, h.Generation
 	s.epoch, s.owner = h.Epoch, h.Owner
+	s.roster = roster{admissions: h.Admissions, enrolled: h.Enrolled, retired: h.Retired}
+	if err := s.roster.check(); err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
 	if err := d.sessions(s, h.Sessions); err != nil {
 		return nil, err
 	}

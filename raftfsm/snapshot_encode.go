@@ -27,6 +27,10 @@ type snapshotHeader struct {
 	Owner      string `cbor:"5,keyasint"`
 	Sessions   int    `cbor:"6,keyasint"`
 	Intents    int    `cbor:"7,keyasint"`
+
+	Admissions uint64       `cbor:"8,keyasint,omitempty"`
+	Enrolled   []Enrolment  `cbor:"9,keyasint,omitempty"`
+	Retired    []Retirement `cbor:"10,keyasint,omitempty"`
 }
 
 // Encode streams the state in its one canonical form.
@@ -42,6 +46,7 @@ func (s *State) Encode(w io.Writer) error {
 	enc.frame(snapshotHeader{
 		ClusterID: s.clusterID, Partitions: s.partitions, Generation: s.generation,
 		Epoch: s.epoch, Owner: s.owner, Sessions: s.sessions.Len(), Intents: s.intents.Len(),
+		Admissions: s.roster.admissions, Enrolled: s.roster.enrolled, Retired: s.roster.retired,
 	})
 	s.sessions.Scan(func(r *Session) bool {
 		enc.frame(r)

@@ -38,6 +38,10 @@ func (n *Node) startRaft(logger hclog.Logger) error {
 	n.raft.RegisterObserver(n.metrics.leaderObserver())
 	n.background.Go(func() { n.leadership.follow(n.words) })
 	n.background.Go(n.failover.run)
+	n.background.Go(n.rememberAdmission)
+	if n.cfg.BootstrapExpect > 0 {
+		n.background.Go((&bootstrap{node: n}).run)
+	}
 	return nil
 }
 
@@ -48,17 +52,7 @@ func (n *Node) newRaft(logger hclog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("raft log cache: %w", err)
 	}
-	conf := n.raftConfig(logger)
-	exists, err := raft.HasExistingState(logs, stable, n.store.snapshots)
-	if err != nil {
-		return fmt.Errorf("look for raft state: %w", err)
-	}
-	if first := n.firstMembers(); !exists && len(first.Servers) > 0 {
-		if err := raft.BootstrapCluster(conf, logs, stable, n.store.snapshots, n.transport, first); err != nil {
-			return fmt.Errorf("write first membership: %w", err)
-		}
-	}
-	n.raft, err = raft.NewRaft(conf, n.fsm, logs, stable, n.store.snapshots, n.transport)
+	n.raft, err = raft.NewRaft(n.raftConfig(logger), n.fsm, logs, stable, n.store.snapshots, n.transport)
 	if err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
@@ -81,31 +75,4 @@ func (n *Node) raftConfig(logger hclog.Logger) *raft.Config {
 	conf.Logger = logger
 	conf.NoLegacyTelemetry = true
 	return conf
-}
-
-// firstMembers is the membership to bootstrap with, the same on every first
-// member; empty on a node that waits to be added.
-func (n *Node) firstMembers() raft.Configuration {
-	if n.cfg.BootstrapExpect == 0 {
-		return raft.Configuration{}
-	}
-	var first raft.Configuration
-	for _, p := range n.cfg.Peers {
-		first.Servers = append(first.Servers, raft.Server{
-			ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.Addr),
-		})
-	}
-	if !isVoter(first, raft.ServerID(n.cfg.NodeID)) {
-		return raft.Configuration{}
-	}
-	return first
-}
-
-func isVoter(c raft.Configuration, id raft.ServerID) bool {
-	for _, s := range c.Servers {
-		if s.ID == id {
-			return s.Suffrage == raft.Voter
-		}
-	}
-	return false
 }

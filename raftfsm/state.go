@@ -18,6 +18,7 @@ type State struct {
 	generation uint64 // bumped by offline recovery
 	epoch      Epoch
 	owner      string
+	roster     roster
 
 	sessions *btree.BTreeG[*Session] // records are replaced, never changed
 	intents  *btree.BTreeG[*Intent]  // likewise

@@ -69,6 +69,17 @@ func (n *Node) Status() Status {
 	return s
 }
 
+// waitingFor says why this node is in no group yet, "" if it is in one.
+func (n *Node) waitingFor() string {
+	if !n.blank() {
+		return ""
+	}
+	if reason := n.waiting.Load(); reason != nil {
+		return *reason
+	}
+	return "waiting to be added to a group"
+}
+
 // lastContact is the time since the leader's last word.
 func (n *Node) lastContact() time.Duration {
 	if n.raft.State() == raft.Leader {

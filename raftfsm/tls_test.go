@@ -57,7 +57,7 @@ func TestGroupOverTLS(t *testing.T) {
 // serveTLS listens as node m1 of cluster test.
 func serveTLS(t *testing.T, files TLSFiles) (addr string, accepted <-chan net.Conn) {
 	t.Helper()
-	stream := tlsOf(t, files, func(raft.ServerAddress) string { return "" })
+	stream := tlsOf(t, files, stranger{id: "m1"})
 	conns := make(chan net.Conn, 16)
 	go func() {
 		for {
@@ -77,14 +77,24 @@ func serveTLS(t *testing.T, files TLSFiles) (addr string, accepted <-chan net.Co
 	return stream.Addr().String(), conns
 }
 
-func tlsOf(t *testing.T, files TLSFiles, expect func(raft.ServerAddress) string) *tlsStream {
+// stranger is a node that knows nothing of its group.
+type stranger struct{ id, expects string }
+
+func (s stranger) introduce() hello {
+	return hello{Protocol: helloVersion, ClusterID: "test", NodeID: s.id, Instance: s.id + "-1"}
+}
+func (stranger) judge(hello) error                    { return nil }
+func (stranger) noteHello(hello)                      {}
+func (s stranger) memberAt(raft.ServerAddress) string { return s.expects }
+
+func tlsOf(t *testing.T, files TLSFiles, node acquaintance) *peerStream {
 	t.Helper()
 	addr := freeAddrs(t, 1)[0]
 	inner, err := listenTCP(Config{Bind: addr, Advertise: addr})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newTLSStream(inner, peerIdentity{files: files, clusterID: "test"}, expect, zap.NewNop())
+	return newPeerStream(inner, &peerIdentity{files: files, clusterID: "test"}, node, zap.NewNop())
 }
 
 func TestPeersAreVerified(t *testing.T) {
@@ -108,7 +118,7 @@ func TestPeersAreVerified(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			addr, accepted := serveTLS(t, *server)
-			client := tlsOf(t, *test.client, func(raft.ServerAddress) string { return test.want })
+			client := tlsOf(t, *test.client, stranger{id: "m2", expects: test.want})
 			defer func() { _ = client.Close() }()
 			conn, err := client.Dial(raft.ServerAddress(addr), patience)
 			met := err == nil
@@ -164,20 +174,20 @@ func TestStrangersAreDropped(t *testing.T) {
 	if _, err := noisy.Write([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	client := tlsOf(t, *issued(t, ca, ca, "m2", time.Now()), func(raft.ServerAddress) string { return "m1" })
+	client := tlsOf(t, *issued(t, ca, ca, "m2", time.Now()), stranger{id: "m2", expects: "m1"})
 	defer func() { _ = client.Close() }()
 	conn, err := client.Dial(raft.ServerAddress(addr), patience)
 	if err != nil || !answered(t, conn, accepted) {
 		t.Fatalf("a member was kept out: %v", err)
 	}
 	_ = conn.Close()
-	for _, stranger := range append(silent, noisy) {
-		_ = stranger.SetReadDeadline(time.Now().Add(patience))
-		_, err := io.Copy(io.Discard, stranger)
+	for _, conn := range append(silent, noisy) {
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		_, err := io.Copy(io.Discard, conn)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error("a stranger is still connected")
 		}
-		_ = stranger.Close()
+		_ = conn.Close()
 	}
 }
 

@@ -105,3 +105,11 @@ func (p peerIdentity) verify(leaf *x509.Certificate, nodeID string) error {
 	}
 	return nil
 }
+
+// nodeOf is the node that a verified chain was issued to.
+func nodeOf(chain []*x509.Certificate) string {
+	if len(chain) == 0 || len(chain[0].URIs) != 1 {
+		return ""
+	}
+	return strings.TrimPrefix(chain[0].URIs[0].Path, "/")
+}

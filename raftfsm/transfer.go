@@ -130,9 +130,7 @@ func (n *Node) awaitCaughtUp(ctx context.Context, candidates []raft.Server) (raf
 
 // memberAt is the id of the member at an address, "" if there is none.
 func (n *Node) memberAt(addr raft.ServerAddress) string {
-	select {
-	case <-n.started:
-	case <-n.closed:
+	if !n.awaitStart() {
 		return ""
 	}
 	for _, s := range n.servers() {

@@ -1,0 +1,248 @@
+package raftfsm
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"go.uber.org/zap"
+)
+
+const (
+	handshakeTimeout = 2 * time.Second
+	maxHandshakes    = 32 // strangers must not hold more connections than this
+)
+
+// peerStream is a stream layer between members that know each other: TLS 1.3 with
+// certificates on both sides, unless the group lives on loopback, then a hello.
+// Connections for the admin API come out of it on the side.
+type peerStream struct {
+	raft.StreamLayer
+	secure *peerIdentity // nil: in the clear
+	node   acquaintance
+	log    *zap.Logger
+
+	ready  chan net.Conn // peers of raft, waiting for Accept
+	asking chan net.Conn // connections for the admin API
+	slots  chan struct{}
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// acquaintance is what a peerStream asks of its node.
+type acquaintance interface {
+	introduce() hello
+	judge(hello) error
+	noteHello(hello)
+	memberAt(raft.ServerAddress) string // the id of the member at an address, "" if unknown
+}
+
+func newPeerStream(inner raft.StreamLayer, secure *peerIdentity, node acquaintance, log *zap.Logger) *peerStream {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &peerStream{
+		StreamLayer: inner, secure: secure, node: node, log: log,
+		ready: make(chan net.Conn), asking: make(chan net.Conn), slots: make(chan struct{}, maxHandshakes),
+		ctx: ctx, cancel: cancel,
+	}
+	s.done.Go(s.listen)
+	return s
+}
+
+// Accept implements net.Listener: it returns members only.
+func (s *peerStream) Accept() (net.Conn, error) { return s.take(s.ready) }
+
+func (s *peerStream) take(from <-chan net.Conn) (net.Conn, error) {
+	select {
+	case conn := <-from:
+		return conn, nil
+	case <-s.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// Dial implements raft.StreamLayer.
+func (s *peerStream) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	conn, _, err := s.meet(addr, purposeRaft, timeout)
+	return conn, err
+}
+
+// probe asks who is at an address.
+func (s *peerStream) probe(addr string, timeout time.Duration) (hello, error) {
+	conn, theirs, err := s.meet(raft.ServerAddress(addr), purposeProbe, timeout)
+	if err != nil {
+		return hello{}, err
+	}
+	return theirs, conn.Close()
+}
+
+// meet dials a member and exchanges hellos.
+func (s *peerStream) meet(addr raft.ServerAddress, p purpose, timeout time.Duration) (net.Conn, hello, error) {
+	expected := s.node.memberAt(addr)
+	conn, err := s.dialSecure(addr, expected, timeout)
+	if err != nil {
+		return nil, hello{}, err
+	}
+	theirs, err := sendHello(conn, p, s.node.introduce(), min(timeout, handshakeTimeout))
+	if err == nil {
+		err = s.accept(conn, p, expected, theirs)
+	}
+	if err != nil {
+		return nil, hello{}, errors.Join(fmt.Errorf("meet %s: %w", addr, err), conn.Close())
+	}
+	return conn, theirs, nil
+}
+
+// dialAdmin opens the admin API of the member at addr.
+func (s *peerStream) dialAdmin(addr string, timeout time.Duration) (net.Conn, error) {
+	conn, err := s.dialSecure(raft.ServerAddress(addr), "", timeout)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write([]byte{byte(purposeAdmin)}); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func (s *peerStream) dialSecure(addr raft.ServerAddress, expected string, timeout time.Duration) (net.Conn, error) {
+	conn, err := s.StreamLayer.Dial(addr, timeout)
+	if err != nil || s.secure == nil {
+		return conn, err
+	}
+	cfg, err := s.secure.config(expected)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, min(timeout, handshakeTimeout))
+	defer cancel()
+	secure := tls.Client(conn, cfg)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("TLS with %s: %w", addr, err), conn.Close())
+	}
+	return secure, nil
+}
+
+// Close implements net.Listener. It ends pending handshakes as well.
+func (s *peerStream) Close() error {
+	s.cancel()
+	err := s.StreamLayer.Close()
+	s.done.Wait()
+	return err
+}
+
+// listen takes connections and shakes hands aside, so that a silent stranger does
+// not keep members waiting.
+func (s *peerStream) listen() {
+	for {
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.ctx.Done():
+			return
+		}
+		conn, err := s.StreamLayer.Accept()
+		if err != nil {
+			<-s.slots
+			if s.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			s.log.Warn("accept a raft peer", zap.Error(err))
+			continue
+		}
+		s.done.Go(func() {
+			defer func() { <-s.slots }()
+			s.greet(conn)
+		})
+	}
+}
+
+// greet finds out who came and what for.
+func (s *peerStream) greet(conn net.Conn) {
+	stop := context.AfterFunc(s.ctx, func() { _ = conn.Close() }) // a handshake must not hold up Close
+	secure, for_, err := s.welcome(conn)
+	if !stop() || err != nil || for_ == purposeProbe {
+		if err != nil && s.ctx.Err() == nil {
+			s.log.Warn("refused a peer", zap.Stringer("from", conn.RemoteAddr()), zap.Error(err))
+		}
+		_ = conn.Close() // it is a stranger's, or all was said
+		return
+	}
+	to := s.ready
+	if for_ == purposeAdmin {
+		to = s.asking
+	}
+	select {
+	case to <- secure:
+	case <-s.ctx.Done():
+		_ = conn.Close()
+	}
+}
+
+func (s *peerStream) welcome(conn net.Conn) (net.Conn, purpose, error) {
+	conn, err := s.shake(conn)
+	if err != nil {
+		return nil, 0, err
+	}
+	p, err := readPurpose(conn, handshakeTimeout)
+	if err != nil || p == purposeAdmin {
+		return conn, p, err
+	}
+	end := deadline(conn, handshakeTimeout)
+	theirs, err := readHello(conn)
+	end()
+	if err != nil {
+		return nil, p, err
+	}
+	refusal := s.accept(conn, p, "", theirs)
+	return conn, p, answerHello(conn, s.node.introduce(), refusal, handshakeTimeout)
+}
+
+func (s *peerStream) shake(conn net.Conn) (net.Conn, error) {
+	if s.secure == nil {
+		return conn, nil
+	}
+	cfg, err := s.secure.config("")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
+	defer cancel()
+	secure := tls.Server(conn, cfg)
+	return secure, secure.HandshakeContext(ctx)
+}
+
+// accept holds a hello against the connection it came on and against what this
+// member knows.
+func (s *peerStream) accept(conn net.Conn, p purpose, expected string, theirs hello) error {
+	if theirs.Refused != "" {
+		return fmt.Errorf("%w %s: %s", errRefused, theirs.NodeID, theirs.Refused)
+	}
+	if name, secured := certifiedName(conn); secured && name != theirs.NodeID {
+		return fmt.Errorf("%w: it calls itself %q, its certificate says %q", ErrPeer, theirs.NodeID, name)
+	}
+	if expected != "" && expected != theirs.NodeID {
+		return fmt.Errorf("%w: it is node %q, want %q", ErrPeer, theirs.NodeID, expected)
+	}
+	if p == purposeProbe { // whoever asks only wants to know
+		return nil
+	}
+	if err := s.node.judge(theirs); err != nil {
+		return err
+	}
+	s.node.noteHello(theirs)
+	return nil
+}
+
+// certifiedName is the node that the certificate at the other end was issued to.
+func certifiedName(conn net.Conn) (name string, secured bool) {
+	secure, ok := conn.(*tls.Conn)
+	if !ok {
+		return "", false
+	}
+	return nodeOf(secure.ConnectionState().PeerCertificates), true
+}
