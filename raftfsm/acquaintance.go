@@ -109,6 +109,8 @@ func (n *Node) judgeData(h hello) (refusal error) {
 		}
 		if e, enrolled := s.Enrolment(h.NodeID); enrolled {
 			known, number = e.Instance, e.Number
+		} else if s.Retired(known) { // removed since the group was formed
+			known = ""
 		}
 	})
 	switch {

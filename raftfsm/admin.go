@@ -7,13 +7,10 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 
 	"github.com/raftminer/raftminer/raftfsm/adminpb"
 )
@@ -21,93 +18,55 @@ import (
 // adminStop bounds how long answers in progress may hold up a shutdown.
 const adminStop = time.Second
 
-// admin answers raftctl.
+// admin answers raftctl and other members.
 type admin struct {
 	adminpb.UnimplementedAdminServer
 	node *Node
 }
 
-// ServeAdmin answers the admin API on a unix socket at path until ctx ends. Only
-// the socket's owner may connect.
+// ServeAdmin answers the admin API until ctx ends: on a unix socket at path, where
+// only the socket's owner may connect, and to other members and operators with a
+// certificate of the cluster on the port of raft.
 func ServeAdmin(ctx context.Context, n *Node, path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove the admin socket of an earlier run: %w", err)
-	}
-	listener, err := net.Listen("unix", path)
+	socket, err := listenUnix(path)
 	if err != nil {
-		return fmt.Errorf("admin socket: %w", err)
+		return err
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return errors.Join(fmt.Errorf("protect the admin socket: %w", err), listener.Close())
-	}
-	server := grpc.NewServer()
-	adminpb.RegisterAdminServer(server, &admin{node: n})
+	service := &admin{node: n}
+	server := grpc.NewServer(grpc.UnaryInterceptor(service.passOn), grpc.MaxRecvMsgSize(maxMessage))
+	adminpb.RegisterAdminServer(server, service)
 	stopped := context.AfterFunc(ctx, func() {
 		timer := time.AfterFunc(adminStop, server.Stop)
 		server.GracefulStop()
 		timer.Stop()
 	})
 	defer stopped()
-	if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+	var group errgroup.Group
+	for _, listener := range []net.Listener{socket, newAdminListener(n.stream)} {
+		group.Go(func() error {
+			err := server.Serve(listener)
+			if errors.Is(err, grpc.ErrServerStopped) || errors.Is(err, net.ErrClosed) {
+				return nil // the node closed, or ctx ended
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("serve the admin API: %w", err)
 	}
 	return nil
 }
 
-// DialAdmin makes a client of the admin API at addr: unix:///path, or a path.
-func DialAdmin(addr string) (*grpc.ClientConn, error) {
-	if !strings.Contains(addr, ":") {
-		addr = "unix://" + addr
+func listenUnix(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove the admin socket of an earlier run: %w", err)
 	}
-	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	listener, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("admin API at %s: %w", addr, err)
+		return nil, fmt.Errorf("admin socket: %w", err)
 	}
-	return conn, nil
-}
-
-func (a *admin) Members(context.Context, *adminpb.MembersRequest) (*adminpb.MembersResponse, error) {
-	response := &adminpb.MembersResponse{}
-	for _, m := range a.node.Members() {
-		response.Members = append(response.Members, &adminpb.Member{
-			Id: m.ID, Address: m.Address, Suffrage: m.Suffrage, Leader: m.Leader,
-			Known: m.Known, LastContactMs: m.LastContact.Milliseconds(), MatchIndex: m.Match, Lag: m.Lag,
-		})
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("protect the admin socket: %w", err), listener.Close())
 	}
-	return response, nil
-}
-
-func (a *admin) Status(context.Context, *adminpb.StatusRequest) (*adminpb.StatusResponse, error) {
-	s := a.node.Status()
-	response := &adminpb.StatusResponse{
-		Id: s.ID, Address: s.Address, Version: s.Version, State: s.State, Term: s.Term,
-		ClusterId: s.ClusterID, Owner: s.Owner, Leading: s.Leading, LeaderId: s.LeaderID,
-		LastContactMs: s.LastContact.Milliseconds(), Sessions: make(map[string]uint32),
-		CommitIndex: s.CommitIndex, AppliedIndex: s.AppliedIndex, LastIndex: s.LastIndex,
-	}
-	if s.LastContact < 0 {
-		response.LastContactMs = -1
-	}
-	if !s.Epoch.IsZero() {
-		response.Epoch = s.Epoch.String()
-	}
-	for stage, n := range s.Sessions {
-		response.Sessions[stage.String()] = uint32(n)
-	}
-	return response, nil
-}
-
-func (a *admin) TransferLeader(ctx context.Context, request *adminpb.TransferLeaderRequest) (*adminpb.TransferLeaderResponse, error) {
-	err := a.node.TransferLeader(ctx, request.GetId())
-	switch {
-	case err == nil:
-		return &adminpb.TransferLeaderResponse{}, nil
-	case errors.Is(err, ErrNotLeader):
-		return nil, status.Errorf(codes.FailedPrecondition, "%v; the leader is %q", err, a.node.Status().LeaderID)
-	case errors.Is(err, ErrNotFound):
-		return nil, status.Error(codes.NotFound, err.Error())
-	case errors.Is(err, ErrTransferSpent), errors.Is(err, ErrNoSuccessor), errors.Is(err, ErrNotVoter), errors.Is(err, ErrAlreadyLeader):
-		return nil, status.Error(codes.Aborted, err.Error())
-	}
-	return nil, status.Error(codes.Unknown, err.Error())
+	return listener, nil
 }

@@ -15,6 +15,10 @@ var (
 	ErrNotLeader = errors.New("this node is not the leader")
 	// ErrUncertain: the command may or may not become part of the log.
 	ErrUncertain = errors.New("outcome is unknown")
+	// ErrUnreachable: another node that is needed does not answer.
+	ErrUnreachable = errors.New("node does not answer")
+	// ErrHeldBack: a member's build does not know the command; upgrade it first.
+	ErrHeldBack = errors.New("not every member knows this command")
 	// ErrClosed: the node is shutting down.
 	ErrClosed = errors.New("node is closed")
 )

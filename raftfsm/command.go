@@ -23,12 +23,15 @@ const (
 // CommandSet is the newest set of kinds that this build understands. A kind of a
 // newer set is not proposed while a member's build knows only an older one: it
 // would stop at the entry.
-const CommandSet = 2
+const (
+	firstCommandSet = 1
+	CommandSet      = 2
+)
 
 // since is the set that a kind came with.
 func (k Kind) since() uint8 {
 	if k <= KindRetire {
-		return 1
+		return firstCommandSet
 	}
 	return 2
 }

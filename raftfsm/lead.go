@@ -73,7 +73,7 @@ func (n *Node) leadTerm(
 	}()
 	go n.pulse(scope)
 
-	err := n.leadEpoch(scope, lead)
+	err := n.leadUnlessDrained(scope, lead)
 	if scope.Err() != nil {
 		n.log.Info("stopped leading", zap.NamedError("cause", context.Cause(scope)), zap.Error(err))
 		return nil
@@ -84,6 +84,23 @@ func (n *Node) leadTerm(
 	n.log.Error("cannot lead", zap.Error(err))
 	cancel(err)
 	return n.giveUp(err)
+}
+
+// leadUnlessDrained hands over what a drained node was elected to, and leads if
+// nobody else can: a leader that would rather not is better than none.
+func (n *Node) leadUnlessDrained(scope context.Context, lead func(context.Context, Epoch) error) error {
+	if !n.drained(n.cfg.NodeID) {
+		return n.leadEpoch(scope, lead)
+	}
+	ctx, cancel := context.WithTimeout(scope, handOverTimeout)
+	err := n.TransferLeader(ctx, "")
+	cancel()
+	if err == nil {
+		<-scope.Done() // the word that leadership is gone is on its way
+		return nil
+	}
+	n.log.Warn("drained, but nobody else can lead", zap.Error(err))
+	return n.leadEpoch(scope, lead)
 }
 
 // leadEpoch opens an epoch and runs lead in it.

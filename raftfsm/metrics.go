@@ -90,7 +90,11 @@ func (m *nodeMetrics) Collect(out chan<- prometheus.Metric) {
 	m.leaderChanges.Collect(out)
 }
 
-func (m *nodeMetrics) observeWrite(d time.Duration) { m.write.Observe(d.Seconds()) }
+func (m *nodeMetrics) observeWrite(d time.Duration) {
+	m.write.Observe(d.Seconds())
+	m.node.writes.note(d)
+}
+
 func (m *nodeMetrics) observeApply(d time.Duration) { m.apply.Observe(d.Seconds()) }
 
 // leaderObserver counts leaders as raft sees them come; it keeps nothing, so the

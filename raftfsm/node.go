@@ -38,6 +38,7 @@ type Node struct {
 	leading     atomic.Pointer[Epoch]  // the epoch whose lead is running
 	waiting     atomic.Pointer[string] // why this node is not in a group yet
 	lastWrite   atomic.Int64           // unix ns of the last entry that committed here
+	writes      writeTimes
 	transfers   transferGuard
 	requests    requests
 	failOnce    sync.Once

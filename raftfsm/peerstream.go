@@ -55,11 +55,9 @@ func newPeerStream(inner raft.StreamLayer, secure *peerIdentity, node acquaintan
 }
 
 // Accept implements net.Listener: it returns members only.
-func (s *peerStream) Accept() (net.Conn, error) { return s.take(s.ready) }
-
-func (s *peerStream) take(from <-chan net.Conn) (net.Conn, error) {
+func (s *peerStream) Accept() (net.Conn, error) {
 	select {
-	case conn := <-from:
+	case conn := <-s.ready:
 		return conn, nil
 	case <-s.ctx.Done():
 		return nil, net.ErrClosed
@@ -100,7 +98,18 @@ func (s *peerStream) meet(addr raft.ServerAddress, p purpose, timeout time.Durat
 
 // dialAdmin opens the admin API of the member at addr.
 func (s *peerStream) dialAdmin(addr string, timeout time.Duration) (net.Conn, error) {
-	conn, err := s.dialSecure(raft.ServerAddress(addr), "", timeout)
+	conn, err := s.StreamLayer.Dial(raft.ServerAddress(addr), timeout)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, timeout)
+	defer cancel()
+	return openAdmin(ctx, conn, s.secure)
+}
+
+// openAdmin turns a connection to a member into one to its admin API.
+func openAdmin(ctx context.Context, conn net.Conn, secure *peerIdentity) (net.Conn, error) {
+	conn, err := shakeAsClient(ctx, conn, secure, "")
 	if err != nil {
 		return nil, err
 	}
@@ -112,20 +121,33 @@ func (s *peerStream) dialAdmin(addr string, timeout time.Duration) (net.Conn, er
 
 func (s *peerStream) dialSecure(addr raft.ServerAddress, expected string, timeout time.Duration) (net.Conn, error) {
 	conn, err := s.StreamLayer.Dial(addr, timeout)
-	if err != nil || s.secure == nil {
-		return conn, err
-	}
-	cfg, err := s.secure.config(expected)
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, min(timeout, handshakeTimeout))
 	defer cancel()
-	secure := tls.Client(conn, cfg)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("TLS with %s: %w", addr, err), conn.Close())
+	conn, err = shakeAsClient(ctx, conn, s.secure, expected)
+	if err != nil {
+		return nil, fmt.Errorf("TLS with %s: %w", addr, err)
 	}
-	return secure, nil
+	return conn, nil
+}
+
+// shakeAsClient secures a dialled connection, which is closed if that fails. secure
+// is nil on loopback.
+func shakeAsClient(ctx context.Context, conn net.Conn, secure *peerIdentity, expected string) (net.Conn, error) {
+	if secure == nil {
+		return conn, nil
+	}
+	cfg, err := secure.config(expected)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	client := tls.Client(conn, cfg)
+	if err := client.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return client, nil
 }
 
 // Close implements net.Listener. It ends pending handshakes as well.
@@ -176,11 +198,43 @@ func (s *peerStream) greet(conn net.Conn) {
 	if for_ == purposeAdmin {
 		to = s.asking
 	}
+	limit := time.NewTimer(handshakeTimeout) // the admin API may not be served
+	defer limit.Stop()
 	select {
 	case to <- secure:
+	case <-limit.C:
+		_ = conn.Close()
 	case <-s.ctx.Done():
 		_ = conn.Close()
 	}
+}
+
+// adminListener hands out the connections for the admin API.
+type adminListener struct {
+	*peerStream
+	closed context.Context
+	cancel context.CancelFunc
+}
+
+func newAdminListener(s *peerStream) adminListener {
+	closed, cancel := context.WithCancel(s.ctx)
+	return adminListener{peerStream: s, closed: closed, cancel: cancel}
+}
+
+// Accept implements net.Listener.
+func (l adminListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.asking:
+		return conn, nil
+	case <-l.closed.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener. Raft goes on using the stream.
+func (l adminListener) Close() error {
+	l.cancel()
+	return nil
 }
 
 func (s *peerStream) welcome(conn net.Conn) (net.Conn, purpose, error) {

@@ -20,7 +20,7 @@ func drawCommand(t *rapid.T, epochs []Epoch) Command {
 	n := rapid.Uint64Range(0, 5).Draw(t, "n")
 	batch, attempt := rapid.SampledFrom([]string{"b1", "b2"}).Draw(t, "batch"), uint32(rapid.IntRange(1, 3).Draw(t, "attempt"))
 	kind := rapid.SampledFrom([]EffectKind{EffectClaim, EffectProof}).Draw(t, "kind")
-	switch rapid.IntRange(0, 7).Draw(t, "command") {
+	switch rapid.IntRange(0, 10).Draw(t, "command") {
 	case 0:
 		return OpenEpoch{Epoch: epoch, Owner: rapid.SampledFrom([]string{"m1#a", "m2#b"}).Draw(t, "owner")}
 	case 1:
@@ -37,6 +37,12 @@ func drawCommand(t *rapid.T, epochs []Epoch) Command {
 	case 6:
 		stage := rapid.SampledFrom(Stages()).Draw(t, "stage")
 		return Advance{epoch, []Transition{{Key: r.Key(), Stage: stage, Height: int64(n), ProofRequired: ProofNeed(n % 3)}}}
+	case 7:
+		return Admit{Epoch: epoch, NodeID: batch, Instance: fmt.Sprint(batch, n%3), Commands: uint8(n)}
+	case 8:
+		return Retire{Epoch: epoch, NodeID: batch}
+	case 9:
+		return Drain{Epoch: epoch, NodeID: batch, Drained: n%2 == 0}
 	}
 	return Forget{epoch, []chain.SessionKey{r.Key()}}
 }

@@ -75,7 +75,17 @@ func stateRefusals() map[string][]step {
 	otherRoot := intend("b", 1, EffectClaim, "s")
 	otherRoot.Intent.Sessions[0].Root = root(2)
 	after := func(before []step, last step) []step { return append(before, last) }
+	admit := func(instance string) Admit { return Admit{Epoch: epoch1, NodeID: "m2", Instance: instance} }
+	retired := append(opened(), ok(admit("a"), Retire{Epoch: epoch1, NodeID: "m2"})...)
 	return map[string][]step{
+		"admit in another epoch":    after(opened(), refused(Admit{Epoch: epoch2, NodeID: "m2", Instance: "a"}, ErrStaleEpoch)),
+		"admit no instance":         after(opened(), refused(admit(""), ErrInvalid)),
+		"admit an odd id":           after(opened(), refused(Admit{Epoch: epoch1, NodeID: "a/b", Instance: "a"}, ErrInvalid)),
+		"admit another directory":   after(append(opened(), ok(admit("a"))...), refused(admit("b"), ErrConflict)),
+		"admit a retired directory": after(retired, refused(admit("a"), ErrConflict)),
+		"retire in another epoch":   after(opened(), refused(Retire{Epoch: epoch2, NodeID: "m2"}, ErrStaleEpoch)),
+		"drain a stranger":          after(opened(), refused(Drain{Epoch: epoch1, NodeID: "m2"}, ErrNotFound)),
+		"drain in another epoch":    after(opened(), refused(Drain{Epoch: epoch2, NodeID: "m2"}, ErrStaleEpoch)),
 		"init without cluster":      {refused(Init{Partitions: 1}, ErrInvalid)},
 		"init without partitions":   {refused(Init{ClusterID: "c"}, ErrInvalid)},
 		"init other cluster":        after(opened(), refused(Init{ClusterID: "d", Partitions: 4}, ErrClusterMismatch)),

@@ -28,6 +28,9 @@ type Status struct {
 	AppliedIndex uint64
 	LastIndex    uint64
 	Sessions     map[Stage]int
+
+	Waiting string // why it is in no group yet
+	Drained bool   // it keeps from leading while another can
 }
 
 // Member is one member as this node sees it.
@@ -60,6 +63,8 @@ func (n *Node) Status() Status {
 		CommitIndex:   n.raft.CommitIndex(),
 		AppliedIndex:  n.raft.AppliedIndex(),
 		LastIndex:     n.raft.LastIndex(),
+		Waiting:       n.waitingFor(),
+		Drained:       n.drained(n.cfg.NodeID),
 	}
 	n.View(func(state *State) {
 		s.ClusterID = state.ClusterID()

@@ -13,6 +13,19 @@ import (
 // renewed ones count without a restart.
 type TLSFiles struct{ CA, Cert, Key string }
 
+// cluster is the cluster that the certificate was issued for.
+func (f TLSFiles) cluster() (string, error) {
+	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil || len(leaf.URIs) != 1 || leaf.URIs[0].Scheme != nameScheme {
+		return "", fmt.Errorf("%w: %s names no node", ErrCertificate, f.Cert)
+	}
+	return leaf.URIs[0].Host, nil
+}
+
 // ErrPeer is the refusal of a peer whose certificate names somebody else.
 var ErrPeer = errors.New("not the expected peer")
 

@@ -80,21 +80,28 @@ func (n *Node) TransferLeader(ctx context.Context, id string) error {
 	return nil
 }
 
-// successors are the voters that may be handed over to.
+// successors are the voters that may be handed over to. Unless one is named, those
+// that are drained come last, and not at all after a leader that is drained itself.
 func (n *Node) successors(id string) ([]raft.Server, error) {
 	if id == n.cfg.NodeID {
 		return nil, fmt.Errorf("%s is %w", id, ErrAlreadyLeader)
 	}
-	var voters []raft.Server
+	var voters, drained []raft.Server
 	for _, s := range n.servers() {
 		if id != "" && string(s.ID) != id || string(s.ID) == n.cfg.NodeID {
 			continue
 		}
-		if s.Suffrage == raft.Voter {
+		switch {
+		case s.Suffrage == raft.Voter && n.drained(string(s.ID)):
+			drained = append(drained, s)
+		case s.Suffrage == raft.Voter:
 			voters = append(voters, s)
-		} else if id != "" {
+		case id != "":
 			return nil, fmt.Errorf("%s is %w", id, ErrNotVoter)
 		}
+	}
+	if id != "" || !n.drained(n.cfg.NodeID) {
+		voters = append(voters, drained...)
 	}
 	if len(voters) == 0 && id != "" {
 		return nil, fmt.Errorf("member %s: %w", id, ErrNotFound)
@@ -103,6 +110,15 @@ func (n *Node) successors(id string) ([]raft.Server, error) {
 		return nil, fmt.Errorf("%w: there is no other", ErrNoSuccessor)
 	}
 	return voters, nil
+}
+
+// drained says that a member should keep from leading.
+func (n *Node) drained(id string) (drained bool) {
+	n.View(func(s *State) {
+		e, _ := s.Enrolment(id)
+		drained = e.Drained
+	})
+	return drained
 }
 
 // awaitCaughtUp waits until one of the candidates has all that the log holds now,

@@ -26,6 +26,9 @@ func (n *Node) Apply(ctx context.Context, cmd Command) (Result, error) {
 	if n.raft.State() != raft.Leader {
 		return Result{}, ErrNotLeader
 	}
+	if err := n.heldBack(cmd.Kind()); err != nil {
+		return Result{}, err
+	}
 	future, err := await(ctx, n, func() raft.ApplyFuture { return n.raft.Apply(entry, 0) })
 	if err != nil {
 		return Result{}, fmt.Errorf("apply command of kind %d: %w", cmd.Kind(), err)
@@ -36,6 +39,26 @@ func (n *Node) Apply(ctx context.Context, cmd Command) (Result, error) {
 		return Result{}, fmt.Errorf("apply command of kind %d: answered %T", cmd.Kind(), future.Response())
 	}
 	return outcome.result, outcome.err
+}
+
+// heldBack refuses a kind that a member's build would stop at. A member that was
+// not met yet counts as the oldest build.
+func (n *Node) heldBack(k Kind) (refusal error) {
+	if k.since() <= firstCommandSet {
+		return nil
+	}
+	servers := n.servers()
+	n.View(func(state *State) {
+		for _, s := range servers {
+			e, _ := state.Enrolment(string(s.ID))
+			if max(e.Commands, firstCommandSet) < k.since() {
+				refusal = fmt.Errorf("%w: kind %d needs command set %d, %s has %d (%s)",
+					ErrHeldBack, k, k.since(), s.ID, max(e.Commands, firstCommandSet), e.Version)
+				return
+			}
+		}
+	})
+	return refusal
 }
 
 // VerifyLeader asks a quorum whether this node still leads. It bounds when a

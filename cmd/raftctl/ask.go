@@ -34,7 +34,7 @@ func ask[T any](ctx context.Context, o *options, question func(context.Context, 
 }
 
 func askOne[T any](ctx context.Context, o *options, addr string, question func(context.Context, adminpb.AdminClient) (T, error)) (answer T, err error) {
-	conn, err := raftfsm.DialAdmin(addr)
+	conn, err := raftfsm.DialAdmin(addr, o.tls)
 	if err != nil {
 		return answer, usageError{err}
 	}

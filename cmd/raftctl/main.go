@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/raftminer/raftminer/raftfsm"
 )
 
 func main() {
@@ -41,6 +43,7 @@ type options struct {
 	addrs   []string
 	output  string
 	timeout time.Duration
+	tls     *raftfsm.TLSFiles // for addresses off this machine
 }
 
 func rootCommand() *cobra.Command {
