@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/raftminer/raftminer/raftfsm"
@@ -14,9 +16,18 @@ import (
 
 // ask puts a question to the addresses in turn, until one can answer it.
 func ask[T any](ctx context.Context, o *options, question func(context.Context, adminpb.AdminClient) (T, error)) (T, error) {
+	return askAny(ctx, o, func(ctx context.Context, conn *grpc.ClientConn) (T, error) {
+		return question(ctx, adminpb.NewAdminClient(conn))
+	})
+}
+
+func askAny[T any](ctx context.Context, o *options, question func(context.Context, *grpc.ClientConn) (T, error)) (T, error) {
 	var answer T
+	if err := o.access(); err != nil {
+		return answer, err
+	}
 	if len(o.addrs) == 0 {
-		return answer, usageError{errors.New("which miner? give --addr unix:///data-dir/admin.sock or set RAFTCTL_ADDR")}
+		return answer, usageError{errors.New("which miner? give --addr unix:///data-dir/admin.sock, set RAFTCTL_ADDR, or name a --context")}
 	}
 	var last error
 	for _, addr := range o.addrs {
@@ -33,13 +44,32 @@ func ask[T any](ctx context.Context, o *options, question func(context.Context, 
 	return answer, last
 }
 
-func askOne[T any](ctx context.Context, o *options, addr string, question func(context.Context, adminpb.AdminClient) (T, error)) (answer T, err error) {
-	conn, err := raftfsm.DialAdmin(addr, o.tls)
+func askOne[T any](ctx context.Context, o *options, addr string, question func(context.Context, *grpc.ClientConn) (T, error)) (answer T, err error) {
+	conn, err := o.dial(addr)
 	if err != nil {
-		return answer, usageError{err}
+		return answer, err
 	}
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	return question(ctx, adminpb.NewAdminClient(conn))
+	if o.stale {
+		ctx = metadata.AppendToOutgoingContext(ctx, raftfsm.StaleKey, "1")
+	}
+	return question(ctx, conn)
+}
+
+// dial is the one place where connections are made.
+func (o *options) dial(addr string) (*grpc.ClientConn, error) {
+	var files *raftfsm.TLSFiles
+	if o.ca+o.cert+o.key != "" {
+		files = &raftfsm.TLSFiles{CA: o.ca, Cert: o.cert, Key: o.key}
+		if o.ca == "" || o.cert == "" || o.key == "" {
+			return nil, usageError{errors.New("--ca, --cert and --key go together")}
+		}
+	}
+	conn, err := raftfsm.DialAdmin(addr, files)
+	if errors.Is(err, raftfsm.ErrPlaintext) {
+		return nil, usageError{fmt.Errorf("%w: give --ca, --cert and --key, or a --context that has them", err)}
+	}
+	return conn, err
 }

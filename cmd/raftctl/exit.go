@@ -16,6 +16,7 @@ const (
 	exitOK          = 0
 	exitFailed      = 1
 	exitUsage       = 2
+	exitDegraded    = 3
 	exitNotFound    = 4
 	exitInvalid     = 5
 	exitUnreachable = 6
@@ -28,24 +29,39 @@ const (
 // usageError marks errors of the command line itself.
 type usageError struct{ error }
 
+// invalidError marks what was read and makes no sense.
+type invalidError struct{ error }
+
+func (e invalidError) Unwrap() error { return e.error }
+
+// errDegraded: it works, but something needs attention.
+var errDegraded = errors.New("degraded")
+
 // errNoLeader: members answered, but none leads.
 var errNoLeader = errors.New("the group has no leader")
 
 func exitCode(err error) int {
 	var usage usageError
+	var invalid invalidError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &invalid):
+		return exitInvalid
+	case errors.Is(err, errDegraded):
+		return exitDegraded
+	case errors.Is(err, errNoContext):
+		return exitNotFound
 	case errors.Is(err, errNoLeader):
 		return exitNoLeader
 	case errors.Is(err, errExists):
 		return exitRefused
-	case errors.Is(err, raftfsm.ErrCertificate):
-		return exitInvalid
 	case errors.Is(err, fs.ErrNotExist):
 		return exitNotFound
+	case errors.Is(err, raftfsm.ErrCertificate):
+		return exitInvalid
 	case errors.Is(err, fs.ErrPermission):
 		return exitPermission
 	case errors.Is(err, context.DeadlineExceeded):
@@ -54,6 +70,8 @@ func exitCode(err error) int {
 	switch status.Code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded:
 		return exitUnreachable
+	case codes.InvalidArgument:
+		return exitInvalid
 	case codes.NotFound:
 		return exitNotFound
 	case codes.FailedPrecondition:

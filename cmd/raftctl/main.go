@@ -3,17 +3,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/raftminer/raftminer/raftfsm"
 )
 
 func main() {
@@ -29,21 +26,14 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err != nil {
+	interrupted := ctx.Err() != nil && err != nil
+	if err != nil && !(interrupted && errors.Is(err, context.Canceled)) {
 		fmt.Fprintln(stderr, "raftctl:", err)
 	}
-	if ctx.Err() != nil && err != nil {
+	if interrupted {
 		return exitInterrupted
 	}
 	return exitCode(err)
-}
-
-// options are the flags of every command.
-type options struct {
-	addrs   []string
-	output  string
-	timeout time.Duration
-	tls     *raftfsm.TLSFiles // for addresses off this machine
 }
 
 func rootCommand() *cobra.Command {
@@ -59,23 +49,14 @@ func rootCommand() *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if o.output != "table" && o.output != "json" {
-				return usageError{fmt.Errorf("-o must be table or json, not %q", o.output)}
-			}
-			return nil
-		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return o.check(cmd) },
 	}
-	var fromEnv []string
-	if env := os.Getenv("RAFTCTL_ADDR"); env != "" {
-		fromEnv = strings.Split(env, ",")
-	}
-	flags := root.PersistentFlags()
-	flags.StringSliceVar(&o.addrs, "addr", fromEnv, "admin socket of a miner, repeatable: the next one is asked when one cannot answer (RAFTCTL_ADDR)")
-	flags.StringVarP(&o.output, "output", "o", "table", "table or json")
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Second, "give up after")
+	o.register(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(membersCommand(o), statusCommand(o), transferCommand(o), certsCommand())
+	root.AddCommand(membersCommand(o), statusCommand(o), transferCommand(o), certsCommand(), contextsCommand(o))
+	if err := o.complete(root); err != nil {
+		panic(err) // a flag that register did not make: caught by every test
+	}
 	return root
 }

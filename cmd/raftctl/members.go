@@ -2,12 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/raftminer/raftminer/raftfsm/adminpb"
@@ -25,19 +20,48 @@ type member struct {
 }
 
 func membersCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	return asked(o, &cobra.Command{
 		Use:   "members",
 		Short: "List the members of the group",
 		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			answer, err := ask(cmd.Context(), o, func(ctx context.Context, c adminpb.AdminClient) (*adminpb.MembersResponse, error) {
-				return c.Members(ctx, &adminpb.MembersRequest{})
-			})
-			if err != nil {
-				return err
-			}
-			return printMembers(cmd.OutOrStdout(), o.output, answer.GetMembers())
-		},
+	}, func(ctx context.Context, p printer) error {
+		rows, err := ask(ctx, o, askMembers)
+		if err != nil {
+			return err
+		}
+		return list(p, rows)
+	})
+}
+
+func askMembers(ctx context.Context, c adminpb.AdminClient) ([]member, error) {
+	answer, err := c.Members(ctx, &adminpb.MembersRequest{})
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]member, 0, len(answer.GetMembers()))
+	for _, m := range answer.GetMembers() {
+		row := member{ID: m.GetId(), Address: m.GetAddress(), Suffrage: m.GetSuffrage(), Leader: m.GetLeader()}
+		if m.GetKnown() {
+			contact, match, lag := m.GetLastContactMs(), m.GetMatchIndex(), m.GetLag()
+			row.LastContactMS, row.MatchIndex, row.Lag = &contact, &match, &lag
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// completeMembers offers the ids of members to the shell.
+func completeMembers(o *options) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		rows, err := ask(cmd.Context(), o, askMembers)
+		if err != nil || len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var ids []string
+		for _, m := range rows {
+			ids = append(ids, m.ID)
+		}
+		return ids, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -46,41 +70,4 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usageError{err}
 	}
 	return nil
-}
-
-func printMembers(out io.Writer, format string, list []*adminpb.Member) error {
-	rows := make([]member, 0, len(list))
-	for _, m := range list {
-		row := member{ID: m.GetId(), Address: m.GetAddress(), Suffrage: m.GetSuffrage(), Leader: m.GetLeader()}
-		if m.GetKnown() {
-			contact, match, lag := m.GetLastContactMs(), m.GetMatchIndex(), m.GetLag()
-			row.LastContactMS, row.MatchIndex, row.Lag = &contact, &match, &lag
-		}
-		rows = append(rows, row)
-	}
-	if format == "json" {
-		return json.NewEncoder(out).Encode(rows)
-	}
-	t := newTable(out)
-	t.AppendHeader(table.Row{"id", "address", "suffrage", "role", "last contact", "match", "lag"})
-	for _, m := range rows {
-		role, contact, match, lag := "follower", "-", "-", "-"
-		if m.Leader {
-			role = "leader"
-		}
-		if m.Lag != nil {
-			contact = (time.Duration(*m.LastContactMS) * time.Millisecond).String()
-			match, lag = fmt.Sprint(*m.MatchIndex), fmt.Sprint(*m.Lag)
-		}
-		t.AppendRow(table.Row{m.ID, m.Address, m.Suffrage, role, contact, match, lag})
-	}
-	t.Render()
-	return nil
-}
-
-func newTable(out io.Writer) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(out)
-	t.SetStyle(table.StyleLight)
-	return t
 }

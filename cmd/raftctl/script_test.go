@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -19,12 +20,18 @@ func TestMain(m *testing.M) {
 //
 //	group N       N members; sets RAFTCTL_ADDR, and $LEADER and $FOLLOWER to ids
 //	exits CODE …  runs raftctl and wants this exit code
+//	expand FILE   puts the environment into the file
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // or each command takes a second longer
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"group": func(ts *testscript.TestScript, _ bool, args []string) { scriptGroup(t, ts, args) },
-			"exits": scriptExits,
+			"group":  func(ts *testscript.TestScript, _ bool, args []string) { scriptGroup(t, ts, args) },
+			"exits":  scriptExits,
+			"expand": scriptExpand,
 		},
 	})
 }
@@ -58,4 +65,9 @@ func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 	if want := args[0]; strconv.Itoa(code) != want {
 		ts.Fatalf("%s exits with %d, want %s: %s", strings.Join(args[1:], " "), code, want, ts.ReadFile("stderr"))
 	}
+}
+
+func scriptExpand(ts *testscript.TestScript, _ bool, args []string) {
+	content := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(content), 0o600))
 }

@@ -2,14 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"maps"
-	"slices"
-	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/raftminer/raftminer/raftfsm/adminpb"
@@ -32,27 +25,28 @@ type memberStatus struct {
 	AppliedIndex  uint64            `json:"applied_index"`
 	LastIndex     uint64            `json:"last_index"`
 	Sessions      map[string]uint32 `json:"sessions"`
+	Waiting       string            `json:"waiting"` // why it is in no group yet
+	Drained       bool              `json:"drained"`
 }
 
 func statusCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	return asked(o, &cobra.Command{
 		Use:   "status",
 		Short: "Show the state of one member, and the cluster as it sees it",
 		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := ask(cmd.Context(), o, askStatus)
-			if err != nil {
-				return err
-			}
-			if err := printStatus(cmd.OutOrStdout(), o.output, s); err != nil {
-				return err
-			}
-			if s.LeaderID == "" {
-				return errNoLeader
-			}
-			return nil
-		},
-	}
+	}, func(ctx context.Context, p printer) error {
+		s, err := ask(ctx, o, askStatus)
+		if err != nil {
+			return err
+		}
+		if err := record(p, s); err != nil {
+			return err
+		}
+		if s.LeaderID == "" {
+			return errNoLeader
+		}
+		return nil
+	})
 }
 
 func askStatus(ctx context.Context, c adminpb.AdminClient) (memberStatus, error) {
@@ -60,30 +54,15 @@ func askStatus(ctx context.Context, c adminpb.AdminClient) (memberStatus, error)
 	if err != nil {
 		return memberStatus{}, err
 	}
+	sessions := s.GetSessions()
+	if sessions == nil {
+		sessions = map[string]uint32{}
+	}
 	return memberStatus{
 		ID: s.GetId(), Address: s.GetAddress(), Version: s.GetVersion(), State: s.GetState(), Term: s.GetTerm(),
 		ClusterID: s.GetClusterId(), Epoch: s.GetEpoch(), Owner: s.GetOwner(), Leading: s.GetLeading(),
 		LeaderID: s.GetLeaderId(), LastContactMS: s.GetLastContactMs(),
 		CommitIndex: s.GetCommitIndex(), AppliedIndex: s.GetAppliedIndex(), LastIndex: s.GetLastIndex(),
-		Sessions: s.GetSessions(),
+		Sessions: sessions, Waiting: s.GetWaiting(), Drained: s.GetDrained(),
 	}, nil
-}
-
-func printStatus(out io.Writer, format string, s memberStatus) error {
-	if format == "json" {
-		return json.NewEncoder(out).Encode(s)
-	}
-	var sessions []string
-	for _, stage := range slices.Sorted(maps.Keys(s.Sessions)) {
-		sessions = append(sessions, fmt.Sprintf("%d %s", s.Sessions[stage], stage))
-	}
-	t := newTable(out)
-	t.AppendRows([]table.Row{
-		{"id", s.ID}, {"address", s.Address}, {"state", s.State}, {"term", s.Term}, {"leader", s.LeaderID},
-		{"cluster", s.ClusterID}, {"epoch", s.Epoch}, {"owner", s.Owner}, {"leading", s.Leading},
-		{"commit / applied / last index", fmt.Sprintf("%d / %d / %d", s.CommitIndex, s.AppliedIndex, s.LastIndex)},
-		{"sessions", strings.Join(sessions, ", ")},
-	})
-	t.Render()
-	return nil
 }

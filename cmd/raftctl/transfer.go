@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +12,12 @@ import (
 
 // pollLeader is how often the new leader is looked for.
 const pollLeader = 20 * time.Millisecond
+
+// handedOver is who leads now.
+type handedOver struct {
+	LeaderID string `json:"leader_id"`
+	Epoch    string `json:"epoch"`
+}
 
 func transferCommand(o *options) *cobra.Command {
 	return &cobra.Command{
@@ -25,17 +29,18 @@ func transferCommand(o *options) *cobra.Command {
 			}
 			return nil
 		},
+		ValidArgsFunction: completeMembers(o),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request := &adminpb.TransferLeaderRequest{}
 			if len(args) == 1 {
 				request.Id = args[0]
 			}
-			return transfer(cmd.Context(), o, request, cmd.OutOrStdout())
+			return transfer(cmd.Context(), o, request, o.printer(cmd))
 		},
 	}
 }
 
-func transfer(ctx context.Context, o *options, request *adminpb.TransferLeaderRequest, out io.Writer) error {
+func transfer(ctx context.Context, o *options, request *adminpb.TransferLeaderRequest, p printer) error {
 	before, err := ask(ctx, o, askStatus)
 	if err != nil {
 		return err
@@ -50,11 +55,7 @@ func transfer(ctx context.Context, o *options, request *adminpb.TransferLeaderRe
 	if err != nil {
 		return err
 	}
-	if o.output == "json" {
-		return json.NewEncoder(out).Encode(map[string]string{"leader_id": after.LeaderID, "epoch": after.Epoch})
-	}
-	_, err = fmt.Fprintf(out, "leader is %s, epoch %s\n", after.LeaderID, after.Epoch)
-	return err
+	return say(p, handedOver{after.LeaderID, after.Epoch}, "leader is %s, epoch %s", after.LeaderID, after.Epoch)
 }
 
 // awaitEpoch waits until a leader has opened an epoch after the one before.
