@@ -29,8 +29,9 @@ const (
 	catchUpIntervals = 10
 	// busyPartitions are worked on at a time.
 	busyPartitions = 8
-	// readPause is the wait after Redis failed.
-	readPause = 100 * time.Millisecond
+	// readPause is the wait after Redis failed; it doubles up to readPauseMost.
+	readPause     = 50 * time.Millisecond
+	readPauseMost = time.Second
 )
 
 // Options tune an owner.
@@ -107,11 +108,13 @@ func (o *Owner) readGroups() [][]*partition {
 
 func (o *Owner) consume(ctx context.Context, parts []*partition) error {
 	var flushed time.Time // never: a new owner stores what it finds at once
+	pause := readPause
 	for ctx.Err() == nil {
 		behind, err := o.read(ctx, parts)
 		due := o.due(flushed, behind)
-		if err == nil {
-			err = o.flushDue(ctx, parts, due)
+		if !errors.Is(err, errUnread) {
+			// A partition that is held up does not hold up the others.
+			err = errors.Join(err, o.flushDue(ctx, parts, due))
 		}
 		if due {
 			flushed = time.Now()
@@ -119,15 +122,24 @@ func (o *Owner) consume(ctx context.Context, parts []*partition) error {
 		switch {
 		case errors.Is(err, ErrFenced):
 			return err
-		case err != nil && ctx.Err() == nil:
-			o.log.Warn("ingest is held up", zap.Error(err))
-			select {
-			case <-ctx.Done():
-			case <-time.After(readPause):
-			}
+		case err == nil:
+			pause = readPause
+		case ctx.Err() == nil:
+			o.log.Warn("ingest is held up", zap.Error(err), zap.Duration("pause", pause))
+			wait(ctx, pause)
+			pause = min(2*pause, readPauseMost)
 		}
 	}
 	return nil
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // due reports that the interval is over. An owner that is behind the streams
@@ -139,6 +151,9 @@ func (o *Owner) due(flushed time.Time, behind bool) bool {
 	}
 	return time.Since(flushed) >= interval
 }
+
+// errUnread: the streams themselves could not be read.
+var errUnread = errors.New("read streams")
 
 // read takes what is in the streams, or waits a little for something to come.
 // It reports whether there is more than it read.
@@ -161,7 +176,7 @@ func (o *Owner) read(ctx context.Context, parts []*partition) (behind bool, err 
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read streams: %w", err)
+		return false, fmt.Errorf("%w: %w", errUnread, err)
 	}
 	for _, result := range results {
 		behind = behind || len(result.Messages) == count

@@ -206,6 +206,44 @@ func TestRunEndsWhenFenced(t *testing.T) {
 	}
 }
 
+// A tree that cannot be read holds up its own partition only, and Redis being
+// emptied under an owner ends it: the fence is gone with the rest.
+func TestTroubleStaysWhereItIs(t *testing.T) {
+	rdb := startRedis(t)
+	p, ctx := newTestPublisher(t, rdb), context.Background()
+	bad, good := testRef(0), testRef(1)
+	for n := 1; testKeys().Partition(good.Key()) == testKeys().Partition(bad.Key()); n++ {
+		good = testRef(n)
+	}
+	publish(t, p, testRelay(t, bad, 1), testRelay(t, good, 1))
+	consumeAll(t, testOwner(t, rdb, 1))
+	if err := rdb.Set(ctx, testKeys().Nodes(bad.Key()), "not a hash", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	o := testOwner(t, rdb, 2)
+	ended := make(chan error, 1)
+	go func() { ended <- o.Run(ctx) }()
+	publish(t, p, testRelay(t, bad, 2), testRelay(t, good, 2))
+	counts := func() map[chain.SessionKey]uint64 {
+		m := make(map[chain.SessionKey]uint64)
+		for _, h := range o.Heads() {
+			m[h.Ref.Key()] = h.Count
+		}
+		return m
+	}
+	eventually(t, "the good session grows", func() bool { return counts()[good.Key()] == 2 })
+	if got := counts()[bad.Key()]; got != 1 {
+		t.Errorf("unreadable tree: got %d relays, want the 1 that is stored", got)
+	}
+	if err := rdb.FlushAll(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, p, testRelay(t, good, 3))
+	if err := <-ended; !errors.Is(err, ErrFenced) {
+		t.Errorf("emptied Redis: got %v, want %v", err, ErrFenced)
+	}
+}
+
 func TestForgetAndTrimLeaveNothingBehind(t *testing.T) {
 	rdb := startRedis(t)
 	p, ctx := newTestPublisher(t, rdb), context.Background()
