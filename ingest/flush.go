@@ -27,6 +27,9 @@ type change struct {
 // flush stores the trees and the cursor, all or nothing. After an error nothing
 // in memory can be trusted any more: the trees are dropped and read again.
 func (p *partition) flush(ctx context.Context) error {
+	if err := p.moored(ctx); err != nil {
+		return err
+	}
 	if p.read == p.cursor {
 		return nil
 	}
@@ -85,6 +88,7 @@ func (p *partition) recover(ctx context.Context, cause error) error {
 		return cause
 	}
 	p.metrics.failed.Inc()
+	p.adrift = true
 	err := p.reacquire(ctx)
 	if key, ok := damaged(cause); ok && err == nil {
 		err = p.repair(ctx, key)

@@ -209,6 +209,9 @@ func (p *partition) position() streamID {
 func (p *partition) takeFrom(ctx context.Context, from streamID, entries []redis.XMessage) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.moored(ctx); err != nil {
+		return err
+	}
 	if p.read.compare(from) < 0 {
 		return nil
 	}

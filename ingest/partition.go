@@ -19,6 +19,7 @@ type partition struct {
 	number int
 
 	mu       sync.Mutex
+	adrift   bool     // memory may differ from what is stored, which could not be read
 	cursor   streamID // everything up to here is in stored trees
 	read     streamID // everything up to here is in trees in memory
 	pending  int      // entries taken since the last flush
@@ -64,6 +65,7 @@ func (p *partition) load(answer []any) error {
 		return fmt.Errorf("cursor of partition %d: %w", p.number, err)
 	}
 	p.cursor, p.read, p.pending, p.held = cursor, cursor, 0, 0
+	p.adrift = true // until all of it is read
 	p.sessions = make(map[chain.SessionKey]*session)
 	p.gone = make(map[chain.SessionKey]bool)
 	heads, _ := answer[1].([]any)
@@ -80,7 +82,17 @@ func (p *partition) load(answer []any) error {
 			p.gone[sessionOf(fmt.Sprint(closed[i-1]))] = true
 		}
 	}
+	p.adrift = false
 	return nil
+}
+
+// moored reads what is stored if the last try to do so failed. Nothing may be
+// taken or stored before.
+func (p *partition) moored(ctx context.Context) error {
+	if !p.adrift {
+		return nil
+	}
+	return p.reacquire(ctx)
 }
 
 func (p *partition) resume(head Head) *session {

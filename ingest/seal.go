@@ -72,6 +72,9 @@ func (p *partition) close(ctx context.Context, key chain.SessionKey) error {
 
 // drain takes and stores the next entries up to last.
 func (p *partition) drain(ctx context.Context, last streamID) error {
+	if err := p.moored(ctx); err != nil {
+		return err
+	}
 	if p.read.compare(last) < 0 {
 		entries, err := p.rdb.XRangeN(ctx, p.keys.Stream(p.number), p.read.next().String(), last.String(), int64(p.readCount(1))).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
