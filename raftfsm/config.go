@@ -59,7 +59,7 @@ const (
 )
 
 // nodeIDPattern keeps ids fit for file names, certificates and owner strings.
-const nodeIDPattern = `^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`
+var nodeIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // withDefaults fills what was left out.
 func (c Config) withDefaults() Config {
@@ -139,10 +139,7 @@ func (c Config) checkPeers() []error {
 	return problems
 }
 
-func validNodeID(id string) bool {
-	ok, err := regexp.MatchString(nodeIDPattern, id)
-	return err == nil && ok
-}
+func validNodeID(id string) bool { return nodeIDPattern.MatchString(id) }
 
 // checkAdvertise refuses what peers could not dial.
 func checkAdvertise(addr string) error {
