@@ -6,7 +6,7 @@ BIN := bin
 UNIT := $(shell go list ./... 2>/dev/null | grep -v -e /e2e -e '/cmd/devnet$$')
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build demo test test-unit test-system bench bench-ring lint fuzz docs clean
+.PHONY: help build demo test test-unit test-system bench bench-ring lint fuzz proto docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench-ring: ## ring verification against ring-go, in one run; ends with JSON
 
 fuzz: ## every fuzz target for a minute
 	scripts/fuzz.sh
+
+proto: ## rewrite the code of the admin API; needs protoc, protoc-gen-go and protoc-gen-go-grpc
+	go generate ./raftfsm/adminpb
 
 docs: ## rewrite the pages that are made from the code
 	go test ./config -run TestReferenceIsCurrent -update

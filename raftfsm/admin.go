@@ -35,6 +35,7 @@ func ServeAdmin(ctx context.Context, n *Node, path string) error {
 	service := &admin{node: n}
 	server := grpc.NewServer(grpc.UnaryInterceptor(service.passOn), grpc.MaxRecvMsgSize(maxMessage))
 	adminpb.RegisterAdminServer(server, service)
+	adminpb.RegisterInspectServer(server, &inspect{node: n})
 	stopped := context.AfterFunc(ctx, func() {
 		timer := time.AfterFunc(adminStop, server.Stop)
 		server.GracefulStop()

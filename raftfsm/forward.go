@@ -41,7 +41,8 @@ const (
 
 func answererOf(method string) answerer {
 	switch method {
-	case adminpb.Admin_Members_FullMethodName:
+	case adminpb.Admin_Members_FullMethodName, adminpb.Inspect_Sessions_FullMethodName,
+		adminpb.Inspect_Session_FullMethodName, adminpb.Inspect_Intents_FullMethodName:
 		return freshMember
 	case adminpb.Admin_TransferLeader_FullMethodName, adminpb.Admin_AddMember_FullMethodName,
 		adminpb.Admin_Promote_FullMethodName, adminpb.Admin_Demote_FullMethodName,

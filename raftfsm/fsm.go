@@ -19,9 +19,10 @@ type FSM struct {
 	// generation moved. Its capacity is 1.
 	rosterChanged chan struct{}
 
-	mu     sync.RWMutex
-	state  *State
-	broken error // set once; nothing is applied, saved or restored after it
+	mu      sync.RWMutex
+	state   *State
+	history history
+	broken  error // set once; nothing is applied, saved or restored after it
 }
 
 // applied is what Apply hands to the raft future.
@@ -54,7 +55,9 @@ func (f *FSM) Apply(entry *raft.Log) any {
 		f.fatal(f.broken)
 		return applied{err: f.broken}
 	}
+	seen := newWitness(f.state, cmd)
 	result, err := f.state.Apply(cmd)
+	f.history.note(entry.Index, seen.changes(f.state))
 	switch cmd.Kind() {
 	case KindInit, KindOpenEpoch, KindAdmit, KindRetire:
 		f.noteRoster()
@@ -90,6 +93,7 @@ func (f *FSM) Restore(snapshot io.ReadCloser) error {
 		return fmt.Errorf("%w: snapshot of %q for %q", ErrClusterMismatch, restored.clusterID, have)
 	}
 	f.state = restored
+	f.history.forget()
 	f.noteRoster()
 	return nil
 }
@@ -99,6 +103,28 @@ func (f *FSM) noteRoster() {
 	case f.rosterChanged <- struct{}{}:
 	default: // whoever listens will look anyway
 	}
+}
+
+// StoreConfiguration implements raft.ConfigurationStore: memberships come in the
+// order of the log, between the commands.
+func (f *FSM) StoreConfiguration(index uint64, members raft.Configuration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.history.noteMembers(index, members)
+}
+
+// events is what changed after an index, see history.
+func (f *FSM) events(after uint64, limit int) (events []Event, upTo, complete uint64) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.history.since(after, limit)
+}
+
+// lastIndex is the last entry that was applied since the last snapshot, 0 if none.
+func (f *FSM) lastIndex() uint64 {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.history.upTo
 }
 
 // View runs fn with the state as it is. fn must neither keep the state nor block.

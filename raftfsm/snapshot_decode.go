@@ -38,8 +38,10 @@ func (d *snapshotDecoder) state() (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if string(magic) != snapshotMagic {
-		return nil, fmt.Errorf("magic %q, want %q", magic, snapshotMagic)
+	if name := len(snapshotMagic) - 1; string(magic[:name]) != snapshotMagic[:name] {
+		return nil, fmt.Errorf("it begins with %q, a snapshot with %q", magic, snapshotMagic)
+	} else if magic[name] != snapshotMagic[name] {
+		return nil, fmt.Errorf("it is of format %d, this build reads %d", magic[name], snapshotMagic[name])
 	}
 	var h snapshotHeader
 	if err := d.frame(&h); err != nil {

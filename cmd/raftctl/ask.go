@@ -21,6 +21,13 @@ func ask[T any](ctx context.Context, o *options, question func(context.Context, 
 	})
 }
 
+// askInspect is ask for questions about the state and the log.
+func askInspect[T any](ctx context.Context, o *options, question func(context.Context, adminpb.InspectClient) (T, error)) (T, error) {
+	return askAny(ctx, o, func(ctx context.Context, conn *grpc.ClientConn) (T, error) {
+		return question(ctx, adminpb.NewInspectClient(conn))
+	})
+}
+
 func askAny[T any](ctx context.Context, o *options, question func(context.Context, *grpc.ClientConn) (T, error)) (T, error) {
 	var answer T
 	if err := o.access(); err != nil {

@@ -54,7 +54,8 @@ func rootCommand() *cobra.Command {
 	}
 	o.register(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(membersCommand(o), statusCommand(o), transferCommand(o), certsCommand(), contextsCommand(o))
+	root.AddCommand(membersCommand(o), statusCommand(o), transferCommand(o), certsCommand(), contextsCommand(o),
+		sessionsCommand(o), sessionCommand(o), claimsCommand(o), logCommand(o), watchCommand(o), snapshotCommand(o))
 	if err := o.complete(root); err != nil {
 		panic(err) // a flag that register did not make: caught by every test
 	}

@@ -54,7 +54,7 @@ func list[T any](p printer, rows []T) error {
 	case p.format == formatLines:
 		return printLines(p.out, reflect.ValueOf(rows))
 	case p.format == formatCSV:
-		return printCSV(p.out, reflect.ValueOf(rows))
+		return printCSV(p.out, reflect.ValueOf(rows), true)
 	}
 	printTable(p.out, reflect.ValueOf(rows), p.paint)
 	return nil
@@ -66,7 +66,7 @@ func record[T any](p printer, row T) error {
 	case formatJSON, formatLines:
 		return json.NewEncoder(p.out).Encode(row)
 	case formatCSV:
-		return printCSV(p.out, reflect.ValueOf([]T{row}))
+		return printCSV(p.out, reflect.ValueOf([]T{row}), true)
 	}
 	printRecord(p.out, reflect.ValueOf(row), p.paint)
 	return nil

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,23 @@ import (
 // startGroup runs a group in this process and returns its admin sockets.
 func startGroup(t *testing.T, size int) []string {
 	t.Helper()
+	var sockets []string
+	for _, m := range startMembers(t, size) {
+		sockets = append(sockets, m.socket)
+	}
+	return sockets
+}
+
+// testMember is a member of a group in this process.
+type testMember struct {
+	node   *raftfsm.Node
+	dir    string
+	socket string
+	stop   func()
+}
+
+func startMembers(t *testing.T, size int) []testMember {
+	t.Helper()
 	var peers []raftfsm.Peer
 	for i := range size {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -31,15 +49,15 @@ func startGroup(t *testing.T, size int) []string {
 			t.Fatal(err)
 		}
 	}
-	var sockets []string
+	var members []testMember
 	for _, p := range peers {
-		sockets = append(sockets, startMember(t, p, peers))
+		members = append(members, startMember(t, p, peers))
 	}
-	awaitLeader(t, sockets)
-	return sockets
+	awaitLeader(t, members)
+	return members
 }
 
-func startMember(t *testing.T, p raftfsm.Peer, peers []raftfsm.Peer) string {
+func startMember(t *testing.T, p raftfsm.Peer, peers []raftfsm.Peer) testMember {
 	t.Helper()
 	dir := t.TempDir()
 	node, err := raftfsm.Open(raftfsm.Config{
@@ -55,7 +73,7 @@ func startMember(t *testing.T, p raftfsm.Peer, peers []raftfsm.Peer) string {
 		ended <- node.Run(ctx, func(ctx context.Context, _ raftfsm.Epoch) error { <-ctx.Done(); return nil })
 	}()
 	go func() { ended <- raftfsm.ServeAdmin(ctx, node, socket) }()
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
 		for range 2 {
 			if err := <-ended; err != nil {
@@ -63,20 +81,23 @@ func startMember(t *testing.T, p raftfsm.Peer, peers []raftfsm.Peer) string {
 			}
 		}
 	})
-	return socket
+	t.Cleanup(stop)
+	return testMember{node: node, dir: dir, socket: socket, stop: stop}
 }
 
-func awaitLeader(t *testing.T, sockets []string) {
+// awaitLeader is the member that leads.
+func awaitLeader(t *testing.T, members []testMember) *raftfsm.Node {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
-	for {
-		if code, out, _ := raftctl(sockets, "status", "-o", "json"); code == exitOK && strings.Contains(out, `"epoch":"0`) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no leader")
+	for time.Now().Before(deadline) {
+		for _, m := range members {
+			if m.node.Status().Leading {
+				return m.node
+			}
 		}
 	}
+	t.Fatal("no leader")
+	return nil
 }
 
 func raftctl(sockets []string, args ...string) (code int, stdout, stderr string) {

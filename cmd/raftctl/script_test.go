@@ -11,8 +11,25 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// TestMain builds the command for the scripts: without the race detector, which
+// makes each start of a process slow. What runs in this process has it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"raftctl": main})
+	os.Exit(withCommand(m.Run))
+}
+
+func withCommand(run func() int) int {
+	bin, err := os.MkdirTemp("", "raftctl")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(bin) }()
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	if err := os.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
+		panic(err)
+	}
+	return run()
 }
 
 // TestScripts drives the command as a process of its own, against groups that run
@@ -20,28 +37,67 @@ func TestMain(m *testing.M) {
 //
 //	group N       N members; sets RAFTCTL_ADDR, and $LEADER and $FOLLOWER to ids
 //	exits CODE …  runs raftctl and wants this exit code
+//	seed          sessions of every kind, see seed
+//	stop ID       stops a member
+//	dirof ID VAR  sets VAR to the data directory of a member
+//	snapshotfile FILE     writes the state of a seeded group
+//	damage FROM TO BYTE   copies a file with one byte inverted
 //	expand FILE   puts the environment into the file
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("GORACE", "atexit_sleep_ms=0") // or each command takes a second longer
+			env.Values[membersKey{}] = &scriptMembers{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"group":  func(ts *testscript.TestScript, _ bool, args []string) { scriptGroup(t, ts, args) },
-			"exits":  scriptExits,
-			"expand": scriptExpand,
+			"group":        func(ts *testscript.TestScript, _ bool, args []string) { scriptGroup(t, ts, args) },
+			"exits":        scriptExits,
+			"expand":       scriptExpand,
+			"seed":         func(ts *testscript.TestScript, _ bool, args []string) { scriptSeed(t, ts, args) },
+			"stop":         scriptStop,
+			"damage":       scriptDamage,
+			"snapshotfile": func(ts *testscript.TestScript, _ bool, args []string) { scriptSnapshot(t, ts, args) },
+			"dirof":        scriptDir,
 		},
 	})
+}
+
+// scriptMembers are the members of a script's group.
+type scriptMembers struct{ list []testMember }
+
+type membersKey struct{}
+
+func (s *scriptMembers) find(ts *testscript.TestScript, id string) testMember {
+	for _, m := range s.list {
+		if m.node.Status().ID == id {
+			return m
+		}
+	}
+	ts.Fatalf("no member %s", id)
+	return testMember{}
+}
+
+func scriptSeed(t *testing.T, ts *testscript.TestScript, _ []string) {
+	seed(t, awaitLeader(t, ts.Value(membersKey{}).(*scriptMembers).list))
+}
+
+func scriptStop(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Value(membersKey{}).(*scriptMembers).find(ts, args[0]).stop()
+}
+
+func scriptDir(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[1], ts.Value(membersKey{}).(*scriptMembers).find(ts, args[0]).dir)
 }
 
 func scriptGroup(t *testing.T, ts *testscript.TestScript, args []string) {
 	size, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	sockets := startGroup(t, size)
-	for i := range sockets {
-		sockets[i] = "unix://" + sockets[i]
+	members := startMembers(t, size)
+	ts.Value(membersKey{}).(*scriptMembers).list = members
+	var sockets []string
+	for _, m := range members {
+		sockets = append(sockets, "unix://"+m.socket)
 	}
 	ts.Setenv("RAFTCTL_ADDR", strings.Join(sockets, ","))
 	ts.Check(ts.Exec("raftctl", "members", "-o", "json"))
@@ -70,4 +126,20 @@ func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 func scriptExpand(ts *testscript.TestScript, _ bool, args []string) {
 	content := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(content), 0o600))
+}
+
+func scriptDamage(ts *testscript.TestScript, _ bool, args []string) {
+	at, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	content := []byte(ts.ReadFile(args[0]))
+	content[at] ^= 0xff
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), content, 0o600))
+}
+
+func scriptSnapshot(t *testing.T, ts *testscript.TestScript, args []string) {
+	leader := awaitLeader(t, startMembers(t, 1))
+	seed(t, leader)
+	file, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(errors.Join(leader.SaveState(t.Context(), file), file.Close()))
 }

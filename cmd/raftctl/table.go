@@ -17,22 +17,23 @@ import (
 
 // column is one field of a row. Rows are structs whose json tags name the columns;
 // a name that ends in _ms is a duration. The tag table:"-" keeps a field out of
-// tables, where width is dear, and only there.
+// tables of many rows, where width is dear, and only there.
 type column struct {
 	name  string
 	index int
-	wide  bool // not for tables
+	maybe bool // left out of plain lines when it is zero
+	wide  bool // not for tables of many rows
 }
 
 func columnsOf(row reflect.Type) []column {
 	var columns []column
 	for i := range row.NumField() {
 		field := row.Field(i)
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if name == "" || name == "-" {
 			continue
 		}
-		columns = append(columns, column{name: name, index: i, wide: field.Tag.Get("table") == "-"})
+		columns = append(columns, column{name: name, index: i, maybe: options == "omitempty", wide: field.Tag.Get("table") == "-"})
 	}
 	return columns
 }
@@ -131,9 +132,7 @@ func printTable(out io.Writer, rows reflect.Value, p paint) {
 func printRecord(out io.Writer, row reflect.Value, p paint) {
 	t := newTable(out)
 	for _, c := range columnsOf(row.Type()) {
-		if !c.wide {
-			t.AppendRow(table.Row{c.title(), p.word(c.cell(row))})
-		}
+		t.AppendRow(table.Row{c.title(), p.word(c.cell(row))})
 	}
 	t.Render()
 }
@@ -146,16 +145,18 @@ func newTable(out io.Writer) table.Writer {
 	return t
 }
 
-// printCSV has a header and a line for each row.
-func printCSV(out io.Writer, rows reflect.Value) error {
+// printCSV has a line for each row, after a header.
+func printCSV(out io.Writer, rows reflect.Value, header bool) error {
 	w := csv.NewWriter(out)
 	columns := columnsOf(rows.Type().Elem())
 	line := make([]string, len(columns))
 	for n, c := range columns {
 		line[n] = c.name
 	}
-	if err := w.Write(line); err != nil {
-		return err
+	if header {
+		if err := w.Write(line); err != nil {
+			return err
+		}
 	}
 	for i := range rows.Len() {
 		for n, c := range columns {

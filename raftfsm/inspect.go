@@ -1,0 +1,149 @@
+package raftfsm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/raftfsm/adminpb"
+)
+
+// inspect shows the state and the log to operators.
+type inspect struct {
+	adminpb.UnimplementedInspectServer
+	node *Node
+}
+
+// Sessions implements adminpb.InspectServer.
+func (i *inspect) Sessions(_ context.Context, request *adminpb.SessionsRequest) (*adminpb.SessionsResponse, error) {
+	from := chain.SessionKey{Supplier: request.GetSupplier()}
+	if token := request.GetPageToken(); token != "" {
+		last, err := ParseSessionName(token)
+		if err != nil {
+			return nil, status.Error(codes.InvalidArgument, err.Error())
+		}
+		from = last
+	}
+	if err := checkWord("stage", request.GetStage(), Stages()); err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	p, response := newPage(request.GetPageSize()), &adminpb.SessionsResponse{AppliedIndex: i.node.raft.AppliedIndex()}
+	i.node.View(func(s *State) {
+		s.sessionsFrom(from, func(r *Session) bool {
+			name := SessionName(r.Ref.Key())
+			if name == request.GetPageToken() {
+				return true
+			}
+			if request.GetSupplier() != "" && r.Ref.Supplier != request.GetSupplier() {
+				return false // suppliers come in order: this is past the one
+			}
+			if !p.room(len(response.Sessions)) {
+				return false
+			}
+			p.last = name
+			if fits(request.GetService(), r.Ref.Service) && fits(request.GetStage(), r.Stage.String()) {
+				response.Sessions = append(response.Sessions, sessionRecord(r))
+			}
+			return true
+		})
+	})
+	response.NextPageToken = p.next()
+	return response, nil
+}
+
+// Session implements adminpb.InspectServer.
+func (i *inspect) Session(_ context.Context, request *adminpb.SessionRequest) (*adminpb.SessionResponse, error) {
+	key := chain.SessionKey{Supplier: request.GetSupplier(), SessionID: request.GetSessionId()}
+	var response *adminpb.SessionResponse
+	i.node.View(func(s *State) {
+		found, known := s.Session(key)
+		if !known {
+			return
+		}
+		response = &adminpb.SessionResponse{Session: sessionRecord(&found)}
+		for _, intent := range s.IntentsOf(key) {
+			response.Intents = append(response.Intents, intentRecord(&intent))
+		}
+	})
+	if response == nil {
+		return nil, adminError(fmt.Errorf("session %s: %w", SessionName(key), ErrNotFound))
+	}
+	return response, nil
+}
+
+// Intents implements adminpb.InspectServer.
+func (i *inspect) Intents(_ context.Context, request *adminpb.IntentsRequest) (*adminpb.IntentsResponse, error) {
+	var from IntentKey
+	if token := request.GetPageToken(); token != "" {
+		last, err := parseIntentName(token)
+		if err != nil {
+			return nil, status.Error(codes.InvalidArgument, err.Error())
+		}
+		from = last
+	}
+	if err := checkWord("kind", request.GetKind(), []EffectKind{EffectClaim, EffectProof}); err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	if err := checkWord("status", request.GetStatus(), []IntentStatus{IntentPending, IntentLanded, IntentDead}); err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	p, response := newPage(request.GetPageSize()), &adminpb.IntentsResponse{AppliedIndex: i.node.raft.AppliedIndex()}
+	i.node.View(func(s *State) {
+		s.intentsFrom(from, func(r *Intent) bool {
+			name := r.Key().String()
+			if name == request.GetPageToken() {
+				return true
+			}
+			if !p.room(len(response.Intents)) {
+				return false
+			}
+			p.last = name
+			if fits(request.GetSupplier(), r.Supplier) && fits(request.GetKind(), r.Kind.String()) &&
+				fits(request.GetStatus(), r.Status.String()) {
+				response.Intents = append(response.Intents, intentRecord(r))
+			}
+			return true
+		})
+	})
+	response.NextPageToken = p.next()
+	return response, nil
+}
+
+// fits says that a filter lets a value through.
+func fits(filter, value string) bool { return filter == "" || filter == value }
+
+// checkWord refuses a filter that nothing could ever fit.
+func checkWord[T fmt.Stringer](what, word string, known []T) error {
+	if word == "" || slices.ContainsFunc(known, func(k T) bool { return k.String() == word }) {
+		return nil
+	}
+	return fmt.Errorf("%s %q: want one of %v", what, word, known)
+}
+
+func sessionRecord(r *Session) *adminpb.SessionRecord {
+	return &adminpb.SessionRecord{
+		Supplier: r.Ref.Supplier, SessionId: r.Ref.SessionID, Service: r.Ref.Service, Application: r.Ref.Application,
+		StartHeight: r.Ref.StartHeight, EndHeight: r.Ref.EndHeight,
+		Stage: r.Stage.String(), Reason: r.Reason, Seq: r.Seq, Root: r.Root, Relays: r.Count, ComputeUnits: r.Sum,
+		Proof: r.ProofRequired.String(), ClaimHeight: r.ClaimHeight, ProofHeight: r.ProofHeight,
+		EndedHeight: r.EndedHeight, Upokt: r.Upokt,
+	}
+}
+
+// intentRecord leaves the transaction out: its hash finds it on chain.
+func intentRecord(i *Intent) *adminpb.IntentRecord {
+	record := &adminpb.IntentRecord{
+		Batch: i.Batch, Attempt: i.Attempt, Kind: i.Kind.String(), Supplier: i.Supplier,
+		TimeoutUnixMs: time.Unix(0, i.Timeout).UnixMilli(), TxHash: i.TxHash, Status: i.Status.String(),
+		Code: i.Code, Reason: i.Reason, Height: i.Height,
+	}
+	for _, s := range i.Sessions {
+		record.Sessions = append(record.Sessions, s.SessionID)
+	}
+	return record
+}
