@@ -5,6 +5,8 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pokt-network/smt"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/raftminer/raftminer/chain"
@@ -24,8 +27,9 @@ const (
 	childRedis = "RAFTMINER_TEST_REDIS"
 	childEpoch = "RAFTMINER_TEST_EPOCH"
 	childSeal  = "RAFTMINER_TEST_SEAL"
-	// killsWanted sets the number of kills.
+	// killsWanted sets the number of kills, killReport the file for the result.
 	killsWanted = "RAFTMINER_KILLS"
+	killReport  = "RAFTMINER_KILL_REPORT"
 )
 
 // instants are where children are killed; "" is any other instruction.
@@ -69,50 +73,92 @@ func ownUntilKilled() {
 	}
 }
 
+// killCount is what happened at one instant.
+type killCount struct {
+	Kills  int `json:"kills"`
+	Missed int `json:"missed"` // the owner did not come by, and was killed elsewhere
+}
+
+// killResult is what make kill-ingest prints.
+type killResult struct {
+	Kills     int                   `json:"kills"`
+	Instants  map[string]*killCount `json:"instants"`
+	Relays    int                   `json:"relays_acknowledged"`
+	Sessions  int                   `json:"sessions"`
+	Nodes     int                   `json:"nodes"`
+	Differing int                   `json:"trees_differing"`
+	Stray     int                   `json:"nodes_stray"`
+}
+
 // However often and wherever miners are killed, each followed by a takeover,
-// every tree is the one of the relays that were acknowledged.
+// every tree is the one of the relays that were acknowledged, byte for byte.
 func TestTreesSurviveKills(t *testing.T) {
-	kills := 60
+	result := killResult{Kills: 20, Instants: make(map[string]*killCount)}
 	if text := os.Getenv(killsWanted); text != "" {
-		kills, _ = strconv.Atoi(text)
+		result.Kills, _ = strconv.Atoi(text)
 	}
 	rdb := startRedis(t)
 	p, ctx := newTestPublisher(t, rdb), context.Background()
 	acknowledged := make(map[chain.SessionKey][]MinedRelay)
-	nonce := 0
-	for kill := range kills {
-		for range 40 {
+	for kill := range result.Kills {
+		for nonce := range 40 {
 			// Sessions come and go: the sealed ones refuse, new ones take over.
-			ref := testRef(kill/20 + rand.IntN(6))
-			r := testRelay(t, ref, nonce-rand.IntN(3))
-			nonce++
+			ref := testRef(kill/3 + rand.IntN(6))
+			r := testRelay(t, ref, 40*kill+nonce-rand.IntN(3))
 			err := p.Publish(ctx, r)
 			if err == nil {
 				acknowledged[r.Key()] = append(acknowledged[r.Key()], r)
+				result.Relays++
 			} else if !errors.Is(err, ErrSessionClosed) {
 				t.Fatal(err)
 			}
 		}
-		killOne(t, rdb.Options().Addr, kill+1, kill/20)
+		killOne(t, rdb.Options().Addr, kill+1, kill/3, result.Instants)
 	}
-	o := testOwner(t, rdb, kills+1)
+	o := testOwner(t, rdb, result.Kills+1)
 	for _, key := range sortedSessions(acknowledged) {
 		head, err := o.Seal(ctx, key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := reference(t, acknowledged[key]); !bytes.Equal(head.Root, want) {
-			t.Errorf("session %v: tree of %d relays with root %x, want %x", key, head.Count, head.Root, want)
+		root, nodes := referenceTree(t, acknowledged[key])
+		stored := rdb.HGetAll(ctx, testKeys().Nodes(key)).Val()
+		result.Sessions, result.Nodes = result.Sessions+1, result.Nodes+len(nodes)
+		differs := !bytes.Equal(head.Root, root)
+		for digest, node := range nodes {
+			differs = differs || stored[digest] != node
+		}
+		if differs {
+			result.Differing++
+			t.Errorf("session %v: tree of %d relays with root %x, want %x, or nodes differ", key, head.Count, head.Root, root)
+		}
+		if stray := len(stored) - len(nodes); stray != 0 {
+			result.Stray += stray
+			t.Errorf("session %v: %d nodes stored, want %d", key, len(stored), len(nodes))
 		}
 		if _, err := o.Prove(ctx, key, make([]byte, 32)); err != nil {
 			t.Errorf("session %v: prove: %v", key, err)
 		}
 	}
-	t.Logf("%d kills, %d sessions, %d relays", kills, len(acknowledged), nonce)
+	result.write(t)
+}
+
+func (r killResult) write(t *testing.T) {
+	t.Helper()
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s", text)
+	if path := os.Getenv(killReport); path != "" {
+		if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // killOne runs a child until its instant, or for a while.
-func killOne(t *testing.T, addr string, epoch, seal int) {
+func killOne(t *testing.T, addr string, epoch, seal int, counts map[string]*killCount) {
 	t.Helper()
 	instant := instants[rand.IntN(len(instants))]
 	child := exec.Command(os.Args[0])
@@ -120,12 +166,16 @@ func killOne(t *testing.T, addr string, epoch, seal int) {
 	if rand.IntN(2) == 0 || strings.HasPrefix(instant, "seal.") {
 		child.Env = append(child.Env, childSeal+"="+strconv.Itoa(seal))
 	}
-	patience := 500 * time.Millisecond
+	name, patience := instant, 500*time.Millisecond
 	if instant == "" {
-		patience = time.Duration(50+rand.IntN(150)) * time.Millisecond
+		name, patience = "any", time.Duration(50+rand.IntN(150))*time.Millisecond
 	} else {
 		child.Env = append(child.Env, "RAFTMINER_FAILPOINTS="+instant+"=kill")
 	}
+	if counts[name] == nil {
+		counts[name] = &killCount{}
+	}
+	counts[name].Kills++
 	var output bytes.Buffer
 	child.Stderr = &output
 	if err := child.Start(); err != nil {
@@ -133,8 +183,36 @@ func killOne(t *testing.T, addr string, epoch, seal int) {
 	}
 	overdue := time.AfterFunc(patience, func() { _ = child.Process.Kill() })
 	_ = child.Wait()
-	overdue.Stop()
+	if !overdue.Stop() && instant != "" {
+		counts[name].Missed++
+	}
 	if child.ProcessState.Exited() {
 		t.Fatalf("child of epoch %d ended by itself: %s", epoch, output.String())
 	}
 }
+
+// referenceTree is the root and the nodes that smt itself makes of relays.
+func referenceTree(t *testing.T, relays []MinedRelay) (root []byte, nodes map[string]string) {
+	t.Helper()
+	store := nodeMap{}
+	trie := smt.NewSparseMerkleSumTrie(store, sha256.New(), smt.WithValueHasher(nil))
+	for _, r := range relays {
+		key := sha256.Sum256(r.Relay)
+		if err := trie.Update(key[:], bytes.Clone(r.Relay), r.ComputeUnits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := trie.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	return trie.Root(), store
+}
+
+// nodeMap keeps nodes as Redis does: by the hash part of their digest.
+type nodeMap map[string]string
+
+func (m nodeMap) Get(key []byte) ([]byte, error) { return []byte(m[string(key[:32])]), nil }
+func (m nodeMap) Set(key, value []byte) error    { m[string(key[:32])] = string(value); return nil }
+func (m nodeMap) Delete(key []byte) error        { delete(m, string(key[:32])); return nil }
+func (m nodeMap) Len() (int, error)              { return len(m), nil }
+func (m nodeMap) ClearAll() error                { clear(m); return nil }

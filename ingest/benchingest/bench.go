@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"runtime/pprof"
-	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,9 +25,10 @@ type bench struct {
 	sessions  []*session
 	metrics   *ingest.Metrics
 	report    report
+	bySize    map[string]float64 // bytes of Redis a relay, by the leaves of its tree
 
 	near, far *redis.Client // the miner's ways to Redis
-	trips     atomic.Int64  // round trips of the miner
+	traffic   traffic       // of the miner
 	epoch     int
 	nonce     uint64
 	stored    uint64 // relays in stored trees when all is consumed
@@ -43,7 +41,7 @@ func newBench(s *server, o options) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{proxy: proxy, server: s, opts: o, keys: ingest.NewKeys("bench", "chain", "cluster", o.partitions), metrics: ingest.NewMetrics(prometheus.NewRegistry())}
+	b := &bench{bySize: make(map[string]float64), proxy: proxy, server: s, opts: o, keys: ingest.NewKeys("bench", "chain", "cluster", o.partitions), metrics: ingest.NewMetrics(prometheus.NewRegistry())}
 	b.publisher = ingest.NewPublisher(s.rdb, b.keys, prometheus.NewRegistry(), zap.NewNop())
 	b.near, b.far = b.client(s.addr), b.client(proxy.listener.Addr().String())
 	for n := range o.sessions {
@@ -53,13 +51,14 @@ func newBench(s *server, o options) (*bench, error) {
 		}
 		b.sessions = append(b.sessions, session)
 	}
+	b.report.AOF = o.aof
 	b.report.Sessions, b.report.LeavesPerSession, b.report.RelayBytes = o.sessions, o.leaves, len(b.sessions[0].template)
 	return b, nil
 }
 
 func (b *bench) client(addr string) *redis.Client {
 	rdb := redis.NewClient(&redis.Options{Addr: addr})
-	rdb.AddHook(tripCounter{&b.trips})
+	rdb.AddHook(&b.traffic)
 	return rdb
 }
 
@@ -67,21 +66,6 @@ func (b *bench) close() {
 	_ = b.publisher.Close()
 	_ = b.near.Close()
 	_ = b.far.Close()
-}
-
-// tripCounter counts requests that wait for an answer, a pipeline as one.
-type tripCounter struct{ n *atomic.Int64 }
-
-func (tripCounter) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
-}
-
-func (c tripCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error { c.n.Add(1); return next(ctx, cmd) }
-}
-
-func (c tripCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error { c.n.Add(1); return next(ctx, cmds) }
 }
 
 // own starts the next epoch's owner.
@@ -166,13 +150,6 @@ func (b *bench) preload(ctx context.Context) error {
 	return nil
 }
 
-// takeover is the time from acquiring the grown trees to the first flush.
-func (b *bench) takeover(ctx context.Context) error {
-	took, err := b.backlog(ctx, 500, func() error { return b.own(ctx, b.near, 4096) })
-	b.report.TakeoverFirstFlushMs = float64(took.Microseconds()) / 1000
-	return err
-}
-
 func cpuSelf() float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -200,7 +177,7 @@ func (b *bench) throughput(ctx context.Context) error {
 		if err := b.profile(); err != nil {
 			return err
 		}
-		goCPU, redisCPU, trips = cpuSelf(), b.server.cpu(ctx), b.trips.Load()
+		goCPU, redisCPU, trips = cpuSelf(), b.server.cpu(ctx), b.traffic.trips.Load()
 		b.resume(ctx, owner)
 		return nil
 	})
@@ -213,7 +190,7 @@ func (b *bench) throughput(ctx context.Context) error {
 	b.report.MinerCPUPerRelay = (cpuSelf() - goCPU) / n * 1e6
 	b.report.RedisCPUPerRelay = (b.server.cpu(ctx) - redisCPU) / n * 1e6
 	b.report.CPUPerRelay = b.report.MinerCPUPerRelay + b.report.RedisCPUPerRelay
-	b.report.RoundTripsPerRelay = float64(b.trips.Load()-trips) / n
+	b.report.RoundTripsPerRelay = float64(b.traffic.trips.Load()-trips) / n
 	return nil
 }
 
@@ -234,15 +211,6 @@ func (b *bench) resume(ctx context.Context, owner *ingest.Owner) {
 	ended := make(chan error, 1)
 	go func() { ended <- owner.Run(runCtx) }()
 	b.owner, b.stopOwner = owner, func() error { cancel(); return <-ended }
-}
-
-// memory is what Redis holds for a relay once the stream is trimmed.
-func (b *bench) memory(ctx context.Context) error {
-	if err := b.owner.Trim(ctx, b.owner.Mark()); err != nil {
-		return err
-	}
-	b.report.RedisBytesPerRelay = b.server.info(ctx, "memory", "used_memory") / float64(b.stored)
-	return nil
 }
 
 // distant is throughput through the proxy, without and with the injected round
@@ -279,29 +247,4 @@ func (b *bench) baseline(ctx context.Context) error {
 	took, err := b.backlog(ctx, b.opts.baseline, func() error { b.resume(ctx, owner); return nil })
 	b.report.BaselineRTTRelaysPerS = float64(b.opts.baseline) / took.Seconds()
 	return err
-}
-
-// settle forgets everything and looks at what is left.
-func (b *bench) settle(ctx context.Context) error {
-	if err := b.own(ctx, b.near, 4096); err != nil {
-		return err
-	}
-	for _, s := range b.sessions {
-		if _, err := b.owner.Seal(ctx, s.ref.Key()); err != nil {
-			return err
-		}
-		if err := b.owner.Forget(ctx, s.ref.Key()); err != nil {
-			return err
-		}
-	}
-	keys, err := b.server.rdb.Keys(ctx, b.keys.Namespace()+"*").Result()
-	if err != nil {
-		return err
-	}
-	for _, key := range keys {
-		if strings.Contains(key, ":nodes:") || strings.HasSuffix(key, ":heads") {
-			b.report.NodeKeysLeft++
-		}
-	}
-	return b.stopOwner()
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// server is a redis-server of its own, appending everysec as in production.
+// server is a redis-server of its own.
 type server struct {
 	addr string
 	cmd  *exec.Cmd
@@ -22,7 +22,7 @@ type server struct {
 	rdb  *redis.Client
 }
 
-func startServer(ctx context.Context) (*server, error) {
+func startServer(ctx context.Context, aof bool) (*server, error) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		return nil, errors.New("redis-server is missing: scripts/deps.sh installs it")
@@ -41,7 +41,7 @@ func startServer(ctx context.Context) (*server, error) {
 	}
 	_, port, _ := net.SplitHostPort(addr)
 	s := &server{addr: addr, dir: dir, rdb: redis.NewClient(&redis.Options{Addr: addr, PoolSize: 64})}
-	s.cmd = exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0")
+	s.cmd = exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", map[bool]string{true: "yes", false: "no"}[aof], "--auto-aof-rewrite-percentage", "0")
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start redis-server: %w", err)
 	}
