@@ -6,7 +6,8 @@ BIN := bin
 UNIT := $(shell go list ./... 2>/dev/null | grep -v -e /e2e -e '/cmd/devnet$$')
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build demo test test-unit test-system bench bench-ring bench-ingest kill-ingest lint fuzz proto docs clean
+.PHONY: help build demo test test-unit test-system bench lint fuzz proto docs clean
+.PHONY: bench-ring bench-ingest kill-ingest bench-failover bench-calm
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -43,11 +44,8 @@ lint: ## gofmt, vet and staticcheck
 bench-ring: ## ring verification against ring-go, in one run; ends with JSON
 	@scripts/bench-ring.sh
 
-bench-ingest: ## from the stream into stored trees, miner and Redis on one core; ends with JSON
-	@scripts/bench-ingest.sh
-
-kill-ingest: ## 1,000 owners killed inside the flush, the trees compared with a reference; ends with JSON
-	@scripts/kill-ingest.sh
+.PHONY: help build demo test test-unit test-system bench lint fuzz proto docs clean
+.PHONY: bench-ring bench-ingest kill-ingest bench-failover bench-calm
 
 fuzz: ## every fuzz target for a minute
 	scripts/fuzz.sh

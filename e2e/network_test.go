@@ -47,18 +47,36 @@ func startWith(t *testing.T, failpoint string, edit func(name string, config map
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)
 	n := &network{t: t, once: filepath.Join(t.TempDir(), "hit")}
-	opts := devnet.Options{Binary: binary(t, "raftminer"), StateDir: t.TempDir(), Env: make(map[string][]string), Edit: edit}
+	opts := devnet.Options{Env: make(map[string][]string), Edit: edit}
 	if failpoint != "" {
 		for _, miner := range miners {
 			opts.Env[miner] = []string{"RAFTMINER_FAILPOINTS=" + failpoint + "@" + n.once}
 		}
 	}
+	n.boot(ctx, opts)
+	return n, ctx
+}
+
+// startPlaced boots a network whose children run where place says.
+func startPlaced(
+	t *testing.T, place func(name string) devnet.Placement, edit func(name string, config map[string]any),
+) (*network, context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	t.Cleanup(cancel)
+	n := &network{t: t}
+	n.boot(ctx, devnet.Options{Place: place, Edit: edit})
+	return n, ctx
+}
+
+func (n *network) boot(ctx context.Context, opts devnet.Options) {
+	n.t.Helper()
+	opts.Binary, opts.StateDir = binary(n.t, "raftminer"), n.t.TempDir()
 	var err error
 	if n.Devnet, err = devnet.Start(ctx, opts); err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
-	t.Cleanup(n.stop)
-	return n, ctx
+	n.t.Cleanup(n.stop)
 }
 
 var miners = []string{"miner-1", "miner-2", "miner-3"}
@@ -112,12 +130,27 @@ func (n *network) hit(ctx context.Context) bool {
 // drive sends the relays that most tests use.
 func (n *network) drive(ctx context.Context, opts devnet.DriveOptions) devnet.Report {
 	n.t.Helper()
+	return n.driveAside(ctx, opts)()
+}
+
+// driveAside sends those relays while the test goes on; the result waits for the
+// report.
+func (n *network) driveAside(ctx context.Context, opts devnet.DriveOptions) func() devnet.Report {
 	opts.Relays, opts.RPS, opts.Sessions = 510, 60, 3
-	report, err := n.Drive(ctx, opts)
-	if err != nil {
-		n.t.Fatal(err)
+	var report devnet.Report
+	ended := make(chan error, 1)
+	go func() {
+		var err error
+		report, err = n.Drive(ctx, opts)
+		ended <- err
+	}()
+	return func() devnet.Report {
+		n.t.Helper()
+		if err := <-ended; err != nil {
+			n.t.Fatal(err)
+		}
+		return report
 	}
-	return report
 }
 
 // checkPaid asserts that the chain paid exactly what clients were answered.

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,17 +11,7 @@ import (
 // The group of the other tests, with certificates that raftctl made: the leader
 // dies and everything is paid all the same.
 func TestPaidOverTLS(t *testing.T) {
-	certs := t.TempDir()
-	raftctl := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command(binary(t, "raftctl"), append(args, "--dir", certs)...).CombinedOutput(); err != nil {
-			t.Fatalf("raftctl %v: %v\n%s", args, err, out)
-		}
-	}
-	raftctl("certs", "init", "--cluster", "devnet")
-	for _, miner := range miners {
-		raftctl("certs", "issue", miner)
-	}
+	certs := certificates(t)
 	n, ctx := startWith(t, "", func(name string, config map[string]any) {
 		if !strings.HasPrefix(name, "miner") {
 			return

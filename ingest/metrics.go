@@ -21,6 +21,7 @@ type Metrics struct {
 	shed       prometheus.Counter
 	repaired   prometheus.Counter
 	lost       prometheus.Counter
+	firstFlush prometheus.Gauge
 }
 
 // NewMetrics registers the metrics.
@@ -44,9 +45,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		duration: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "ha_miner_flush_seconds", Help: "Duration of a flush.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 12),
 		}),
-		trees:    gauge("ha_miner_session_trees_active", "Trees that are not sealed."),
-		lag:      gauge("ha_miner_consumer_lag", "Relays read from the streams that are not in a stored tree yet."),
-		delay:    gauge("ha_miner_consumer_delay_seconds", "Age of the oldest relay read that is not in a stored tree yet."),
+		trees: gauge("ha_miner_session_trees_active", "Trees that are not sealed."),
+		lag:   gauge("ha_miner_consumer_lag", "Relays read from the streams that are not in a stored tree yet."),
+		delay: gauge("ha_miner_consumer_delay_seconds", "Age of the oldest relay read that is not in a stored tree yet."),
+		firstFlush: gauge("ha_miner_first_flush_timestamp_seconds",
+			"Unix time of the first stored flush of this process's newest ownership: the end of a takeover."),
 		repaired: counter("ha_miner_smst_repairs_total", "Trees whose nodes Redis had lost in part and that were built again."),
 		lost:     counter("ha_miner_relays_lost_total", "Relays that were in a tree and that Redis has lost."),
 		memory:   gauge("ha_miner_session_trees_bytes", "Memory held by trees, estimated."),

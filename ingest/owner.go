@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,6 +56,7 @@ type Owner struct {
 	parts   []*partition
 
 	relaySize atomic.Int64 // bytes of a usual relay
+	stored    sync.Once    // the first flush
 }
 
 func newOwner(rdb redis.UniversalClient, keys Keys, epoch, owner string, opts Options) *Owner {

@@ -135,8 +135,13 @@ func (n *Node) openEpoch(ctx context.Context) (Epoch, error) {
 	if err := n.barrier(ctx); err != nil {
 		return Epoch{}, fmt.Errorf("open epoch: %w", err)
 	}
-	if _, err := n.Apply(ctx, Init{ClusterID: n.cfg.ClusterID, Partitions: n.cfg.Partitions}); err != nil {
-		return Epoch{}, fmt.Errorf("open epoch: %w", err)
+	init := Init{ClusterID: n.cfg.ClusterID, Partitions: n.cfg.Partitions}
+	var done bool // a round of the group less, while nobody leads
+	n.View(func(s *State) { done = s.ClusterID() == init.ClusterID && s.Partitions() == init.Partitions })
+	if !done {
+		if _, err := n.Apply(ctx, init); err != nil {
+			return Epoch{}, fmt.Errorf("open epoch: %w", err)
+		}
 	}
 	epoch := Epoch{Term: n.raft.CurrentTerm()}
 	n.View(func(s *State) { epoch.Generation = s.Generation() })

@@ -27,6 +27,7 @@ type node struct {
 	addr    string // relays of a relayer, raft of a miner
 	metrics string // host:port
 	config  string // path
+	under   []string
 	child   *process.Child
 }
 
@@ -39,9 +40,10 @@ func (d *Devnet) planNodes(context.Context) error {
 	plan := func(role string, n int) (nodes []*node) {
 		for i := range n {
 			name := fmt.Sprintf("%s-%d", role, i+1)
+			at := d.opts.Place(name)
 			nodes = append(nodes, &node{
-				name: name, role: role, addr: ports[0], metrics: ports[1],
-				config: filepath.Join(d.dir, name+".yaml"),
+				name: name, role: role, addr: at.listen(ports[0]), metrics: at.listen(ports[1]),
+				config: filepath.Join(d.dir, name+".yaml"), under: at.Under,
 			})
 			ports = ports[2:]
 		}
@@ -50,6 +52,16 @@ func (d *Devnet) planNodes(context.Context) error {
 	d.miners = plan(roleMiner, d.opts.Miners)
 	d.relayers = plan(roleRelayer, d.opts.Relayers)
 	return nil
+}
+
+// listen is a loopback address, moved to the placement's host. Its port was free
+// here, and another host has only this child to use it.
+func (p Placement) listen(addr string) string {
+	_, port, err := net.SplitHostPort(addr)
+	if p.Host == "" || err != nil {
+		return addr
+	}
+	return net.JoinHostPort(p.Host, port)
 }
 
 // freePorts finds n loopback addresses that nobody listens on. They are held
@@ -76,8 +88,9 @@ func (d *Devnet) startNodes(ctx context.Context) error {
 	}
 	d.onClose(d.stopNodes)
 	for _, n := range d.nodes() {
+		command := slices.Concat(n.under, []string{d.binary, n.role, "--config", n.config})
 		n.child = process.New(process.Spec{
-			Name: n.name, Path: d.binary, Args: []string{n.role, "--config", n.config},
+			Name: n.name, Path: command[0], Args: command[1:],
 			Env: d.opts.Env[n.name], Dir: d.dir, LogPath: d.logPath(n.name),
 			ReadyURL: "http://" + n.metrics + "/readyz",
 		})

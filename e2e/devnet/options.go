@@ -27,6 +27,8 @@ type Options struct {
 	// Edit may change the configuration of a child before it is written. Maps
 	// are map[string]any all the way down.
 	Edit func(name string, config map[string]any)
+	// Place may put a child elsewhere than on loopback; nil for none.
+	Place func(name string) Placement
 	// FlushInterval is the miners' ingest flush interval.
 	FlushInterval time.Duration
 	// AppendFsync is redis-server's appendfsync policy; "no" turns its log off.
@@ -39,6 +41,12 @@ type Options struct {
 	Progress io.Writer
 }
 
+// Placement is where a child runs. Its zero value is loopback.
+type Placement struct {
+	Host  string   // that it listens on
+	Under []string // a command that runs the one after it, such as ip netns exec NAME
+}
+
 func (o Options) withDefaults() Options {
 	setDefault(&o.Miners, 3)
 	setDefault(&o.Relayers, 2)
@@ -46,6 +54,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.FlushInterval, 200*time.Millisecond)
 	setDefault(&o.AppendFsync, "everysec")
 	setDefault(&o.BalancerAddr, "127.0.0.1:0")
+	if o.Place == nil {
+		o.Place = func(string) Placement { return Placement{} }
+	}
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}

@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/raftminer/raftminer/e2e/devnet"
+)
+
+// stillness is how long something that must not happen is watched for: several
+// election timeouts.
+const stillness = 2 * time.Second
+
+// Every partition that three miners can suffer, while relays flow: the group has
+// one leader throughout that stores relays, followers that are cut off disturb
+// nobody, and every relay is paid once.
+func TestRaftPartitions(t *testing.T) {
+	r := newRack(t, miners)
+	n, ctx := startPlaced(t, r.place, r.edit(certificates(t)))
+	paid := n.driveAside(ctx, devnet.DriveOptions{})
+	for _, step := range []struct {
+		name string
+		cut  func(leader, a, b string) [][2]string // directions, from and to
+		move bool                                  // another must lead
+	}{
+		{"the leader is alone", func(l, a, b string) [][2]string { return [][2]string{{l, a}, {a, l}, {l, b}, {b, l}} }, true},
+		{"the leader hears nobody", func(l, a, b string) [][2]string { return [][2]string{{a, l}, {b, l}} }, true},
+		{"nobody hears the leader", func(l, a, b string) [][2]string { return [][2]string{{l, a}, {l, b}} }, true},
+		{"a follower is alone", func(l, a, b string) [][2]string { return [][2]string{{a, l}, {l, a}, {a, b}, {b, a}} }, false},
+		{"a follower hears nobody", func(l, a, b string) [][2]string { return [][2]string{{l, a}, {b, a}} }, false},
+		{"a follower does not hear the leader", func(l, a, b string) [][2]string { return [][2]string{{l, a}} }, false},
+		{"a follower and the leader do not meet", func(l, a, b string) [][2]string { return [][2]string{{l, a}, {a, l}} }, false},
+	} {
+		leader, a, b := n.roles(ctx)
+		term := n.metric(ctx, leader, "ha_raft_term")
+		links := step.cut(leader, a, b)
+		start := time.Now()
+		for _, link := range links {
+			r.cut(link[0], link[1])
+		}
+		if step.move {
+			next := n.awaitTakeover(ctx, leader, start)
+			t.Logf("%s: %s stores relays after %s", step.name, next, n.firstFlush(ctx, next).Sub(start).Round(time.Millisecond))
+			n.await(ctx, step.name+": the old leader steps down", func() bool { return n.metric(ctx, leader, leaderMetric) == 0 })
+			leader, term = next, n.metric(ctx, next, "ha_raft_term")
+		} else {
+			n.staysPut(ctx, step.name, leader, term)
+		}
+		for _, link := range links {
+			r.mend(link[0], link[1])
+		}
+		n.await(ctx, step.name+": all follow again", func() bool { return n.followers(ctx, leader) == 2 })
+		if now := n.metric(ctx, leader, "ha_raft_term"); now != term {
+			t.Errorf("%s: healing moved the term from %v to %v", step.name, term, now)
+		}
+	}
+	checkPaid(t, paid())
+}
+
+// staysPut watches that leader leads on in the same term.
+func (n *network) staysPut(ctx context.Context, what, leader string, term float64) {
+	n.t.Helper()
+	for end := time.Now().Add(stillness); time.Now().Before(end) && ctx.Err() == nil; {
+		if n.metric(ctx, leader, leaderMetric) != 1 || n.metric(ctx, leader, "ha_raft_term") != term {
+			n.t.Errorf("%s: %s was disturbed", what, leader)
+			return
+		}
+	}
+}
