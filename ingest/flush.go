@@ -48,7 +48,9 @@ func (p *partition) flush(ctx context.Context) error {
 		p.metrics.added.Add(float64(added))
 	}
 	p.cursor, p.pending, p.held = p.read, 0, 0
-	p.stored.Do(p.metrics.firstFlush.SetToCurrentTime)
+	if p.stored.CompareAndSwap(false, true) {
+		p.metrics.firstFlush.SetToCurrentTime()
+	}
 	p.metrics.flushes.Inc()
 	p.metrics.duration.Observe(time.Since(start).Seconds())
 	return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,7 +55,7 @@ type Owner struct {
 	parts   []*partition
 
 	relaySize atomic.Int64 // bytes of a usual relay
-	stored    sync.Once    // the first flush
+	stored    atomic.Bool  // something was flushed
 }
 
 func newOwner(rdb redis.UniversalClient, keys Keys, epoch, owner string, opts Options) *Owner {
@@ -118,7 +117,7 @@ func (o *Owner) consume(ctx context.Context, parts []*partition) error {
 			// A partition that is held up does not hold up the others.
 			err = errors.Join(err, o.flushDue(ctx, parts, due))
 		}
-		if due {
+		if due && o.stored.Load() { // a new owner stores its first relays at once
 			flushed = time.Now()
 		}
 		switch {
