@@ -137,12 +137,16 @@ func adminCode(err error) codes.Code {
 		return codes.FailedPrecondition
 	case is(ErrNotFound):
 		return codes.NotFound
+	case is(ErrBehind):
+		return codes.OutOfRange
 	case is(ErrTransferSpent, ErrNoSuccessor, ErrNotVoter, ErrAlreadyLeader, ErrDuplicate, ErrAddressInUse,
-		ErrBehind, ErrIsLeader, ErrQuorumRisk, ErrOwnData, ErrLostData, ErrHeldBack, ErrConflict, ErrRollback):
+		ErrIsLeader, ErrQuorumRisk, ErrOwnData, ErrLostData, ErrHeldBack, ErrConflict, ErrRollback):
 		return codes.Aborted
 	case is(ErrInvalid, ErrPeer, ErrCorrupt, ErrClusterMismatch):
 		return codes.InvalidArgument
-	case is(ErrUnreachable, ErrClosed, ErrUncertain):
+	case is(ErrUnreachable):
+		return codes.DeadlineExceeded // not Unavailable: another member would not reach it either
+	case is(ErrClosed, ErrUncertain):
 		return codes.Unavailable
 	}
 	return codes.Unknown

@@ -14,7 +14,7 @@ import (
 const (
 	pulseTimeout = time.Second
 	lagWarning   = 1024                  // entries
-	fsyncWarning = 50 * time.Millisecond // 99th percentile; every commit waits for it
+	fsyncWarning = 20 * time.Millisecond // half of all commits wait longer for the disk
 	spaceWarning = 256 << 20             // bytes left for the data directory
 )
 
@@ -168,7 +168,7 @@ func (m MemberHealth) problems(leader MemberHealth, heartbeat time.Duration) (li
 	}
 	when(m.Waiting != "", "is in no group: %s", m.Waiting)
 	when(m.LastContact > 2*heartbeat, "heard from its leader %s ago", m.LastContact.Round(time.Millisecond))
-	when(m.FsyncP99 > fsyncWarning, "has a slow disk: 99 %% of durable writes within %s", m.FsyncP99.Round(time.Millisecond))
+	when(m.FsyncP50 > fsyncWarning, "has a slow disk: half of its durable writes take more than %s", m.FsyncP50.Round(time.Millisecond))
 	when(m.DiskFree > 0 && m.DiskFree < spaceWarning, "has %d MiB left for its data directory", m.DiskFree>>20)
 	if leader.ID == "" {
 		return list

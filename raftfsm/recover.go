@@ -3,6 +3,7 @@ package raftfsm
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -42,6 +43,9 @@ func Recover(dataDir, address, backup string) (r Recovery, err error) {
 		return Recovery{}, err
 	}
 	defer func() { err = errors.Join(err, store.close.Close()) }()
+	if _, err := os.Lstat(backup); !errors.Is(err, fs.ErrNotExist) {
+		return Recovery{}, fmt.Errorf("back up to %s: %w", backup, errors.Join(err, fs.ErrExist))
+	}
 	if err := os.CopyFS(backup, os.DirFS(dataDir)); err != nil {
 		return Recovery{}, fmt.Errorf("back up %s: %w", dataDir, err)
 	}

@@ -14,6 +14,9 @@ import (
 	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
+// ErrInUse is the refusal to touch the files of a node that runs.
+var ErrInUse = errors.New("is in use by another process")
+
 // snapshotsKept lets a node fall back when the newest snapshot is damaged.
 const snapshotsKept = 3
 
@@ -40,7 +43,7 @@ func openStorage(dir string, log hclog.Logger) (s storage, err error) {
 	})
 	switch {
 	case errors.Is(err, bbolterrors.ErrTimeout):
-		return storage{}, fmt.Errorf("raft log %s is in use by another process", path)
+		return storage{}, fmt.Errorf("raft log %s %w", path, ErrInUse)
 	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrChecksum),
 		errors.Is(err, bbolterrors.ErrVersionMismatch):
 		return storage{}, fmt.Errorf("%w: raft log %s: %w", ErrCorrupt, path, err)

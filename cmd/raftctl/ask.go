@@ -43,13 +43,25 @@ func askAny[T any](ctx context.Context, o *options, question func(context.Contex
 		if err == nil {
 			return answer, nil
 		}
-		last = fmt.Errorf("%s: %w", addr, err)
+		last = answerError{addr, err}
 		if code := status.Code(err); code != codes.Unavailable && code != codes.FailedPrecondition {
 			break
 		}
 	}
 	return answer, last
 }
+
+// answerError is an error from one address, without gRPC's own words around it.
+type answerError struct {
+	addr string
+	err  error
+}
+
+// Error implements error.
+func (e answerError) Error() string { return e.addr + ": " + status.Convert(e.err).Message() }
+
+// Unwrap lets callers see the status.
+func (e answerError) Unwrap() error { return e.err }
 
 func askOne[T any](ctx context.Context, o *options, addr string, question func(context.Context, *grpc.ClientConn) (T, error)) (answer T, err error) {
 	conn, err := o.dial(addr)

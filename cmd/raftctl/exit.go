@@ -56,8 +56,11 @@ func exitCode(err error) int {
 		return exitNotFound
 	case errors.Is(err, errNoLeader):
 		return exitNoLeader
-	case errors.Is(err, errExists):
+	case errors.Is(err, errExists), errors.Is(err, fs.ErrExist), errors.Is(err, errNotConfirmed), errors.Is(err, errNotCaughtUp),
+		errors.Is(err, raftfsm.ErrInUse):
 		return exitRefused
+	case errors.Is(err, raftfsm.ErrCorrupt), errors.Is(err, raftfsm.ErrLostData):
+		return exitInvalid
 	case errors.Is(err, fs.ErrNotExist):
 		return exitNotFound
 	case errors.Is(err, raftfsm.ErrCertificate):
@@ -76,7 +79,7 @@ func exitCode(err error) int {
 		return exitNotFound
 	case codes.FailedPrecondition:
 		return exitNoLeader
-	case codes.Aborted:
+	case codes.Aborted, codes.OutOfRange:
 		return exitRefused
 	case codes.PermissionDenied, codes.Unauthenticated:
 		return exitPermission

@@ -51,23 +51,24 @@ func startMembers(t *testing.T, size int) []testMember {
 	}
 	var members []testMember
 	for _, p := range peers {
-		members = append(members, startMember(t, p, peers))
+		members = append(members, startMember(t, raftfsm.Config{
+			NodeID: p.ID, Bind: p.Addr, ClusterID: "test", Partitions: 1, Peers: peers, BootstrapExpect: len(peers),
+		}))
 	}
 	awaitLeader(t, members)
 	return members
 }
 
-func startMember(t *testing.T, p raftfsm.Peer, peers []raftfsm.Peer) testMember {
+// startMember runs a node in a directory of its own.
+func startMember(t *testing.T, cfg raftfsm.Config) testMember {
 	t.Helper()
-	dir := t.TempDir()
-	node, err := raftfsm.Open(raftfsm.Config{
-		NodeID: p.ID, DataDir: dir, Bind: p.Addr, ClusterID: "test", Partitions: 1, Peers: peers, BootstrapExpect: len(peers),
-	}, prometheus.NewRegistry(), zap.NewNop())
+	cfg.DataDir = t.TempDir()
+	node, err := raftfsm.Open(cfg, prometheus.NewRegistry(), zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	socket := filepath.Join(dir, "admin.sock")
+	socket := filepath.Join(cfg.DataDir, "admin.sock")
 	ended := make(chan error, 2)
 	go func() {
 		ended <- node.Run(ctx, func(ctx context.Context, _ raftfsm.Epoch) error { <-ctx.Done(); return nil })
@@ -77,12 +78,12 @@ func startMember(t *testing.T, p raftfsm.Peer, peers []raftfsm.Peer) testMember 
 		cancel()
 		for range 2 {
 			if err := <-ended; err != nil {
-				t.Errorf("member %s: %v", p.ID, err)
+				t.Errorf("member %s: %v", cfg.NodeID, err)
 			}
 		}
 	})
 	t.Cleanup(stop)
-	return testMember{node: node, dir: dir, socket: socket, stop: stop}
+	return testMember{node: node, dir: cfg.DataDir, socket: socket, stop: stop}
 }
 
 // awaitLeader is the member that leads.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/raftminer/raftminer/raftfsm"
 )
 
 // TestMain builds the command for the scripts: without the race detector, which
@@ -35,7 +38,8 @@ func withCommand(run func() int) int {
 // TestScripts drives the command as a process of its own, against groups that run
 // in this one. Each script starts the group it wants:
 //
-//	group N       N members; sets RAFTCTL_ADDR, and $LEADER and $FOLLOWER to ids
+//	group N       N members; sets RAFTCTL_ADDR, $LEADER and $FOLLOWER to ids, $LEADER_ADDRESS
+//	newcomer ID [CLUSTER] a node that waits to be added; sets $ADDRESS and $SOCKET
 //	exits CODE …  runs raftctl and wants this exit code
 //	seed          sessions of every kind, see seed
 //	stop ID       stops a member
@@ -59,6 +63,7 @@ func TestScripts(t *testing.T) {
 			"damage":       scriptDamage,
 			"snapshotfile": func(ts *testscript.TestScript, _ bool, args []string) { scriptSnapshot(t, ts, args) },
 			"dirof":        scriptDir,
+			"newcomer":     func(ts *testscript.TestScript, _ bool, args []string) { scriptNewcomer(t, ts, args) },
 		},
 	})
 }
@@ -104,10 +109,23 @@ func scriptGroup(t *testing.T, ts *testscript.TestScript, args []string) {
 	for _, m := range decodeMembers(t, ts.ReadFile("stdout")) {
 		if m.Leader {
 			ts.Setenv("LEADER", m.ID)
+			ts.Setenv("LEADER_ADDRESS", m.Address)
 		} else {
 			ts.Setenv("FOLLOWER", m.ID)
 		}
 	}
+}
+
+func scriptNewcomer(t *testing.T, ts *testscript.TestScript, args []string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	cfg := raftfsm.Config{NodeID: args[0], Bind: listener.Addr().String(), ClusterID: "test", Partitions: 1}
+	ts.Check(listener.Close())
+	if len(args) > 1 {
+		cfg.ClusterID = args[1]
+	}
+	ts.Setenv("SOCKET", "unix://"+startMember(t, cfg).socket)
+	ts.Setenv("ADDRESS", cfg.Bind)
 }
 
 func scriptExits(ts *testscript.TestScript, _ bool, args []string) {

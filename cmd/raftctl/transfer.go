@@ -41,21 +41,26 @@ func transferCommand(o *options) *cobra.Command {
 }
 
 func transfer(ctx context.Context, o *options, request *adminpb.TransferLeaderRequest, p printer) error {
-	before, err := ask(ctx, o, askStatus)
+	after, err := handOver(ctx, o, request)
 	if err != nil {
 		return err
+	}
+	return say(p, handedOver{after.LeaderID, after.Epoch}, "leader is %s, epoch %s", after.LeaderID, after.Epoch)
+}
+
+// handOver waits until the next leader has opened its epoch.
+func handOver(ctx context.Context, o *options, request *adminpb.TransferLeaderRequest) (memberStatus, error) {
+	before, err := ask(ctx, o, askStatus)
+	if err != nil {
+		return memberStatus{}, err
 	}
 	_, err = ask(ctx, o, func(ctx context.Context, c adminpb.AdminClient) (*adminpb.TransferLeaderResponse, error) {
 		return c.TransferLeader(ctx, request)
 	})
 	if err != nil {
-		return err
+		return memberStatus{}, err
 	}
-	after, err := awaitEpoch(ctx, o, before.Epoch)
-	if err != nil {
-		return err
-	}
-	return say(p, handedOver{after.LeaderID, after.Epoch}, "leader is %s, epoch %s", after.LeaderID, after.Epoch)
+	return awaitEpoch(ctx, o, before.Epoch)
 }
 
 // awaitEpoch waits until a leader has opened an epoch after the one before.

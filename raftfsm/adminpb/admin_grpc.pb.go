@@ -42,7 +42,8 @@ const (
 // change, and a read without the metadata "raftminer-stale: 1", on to the leader.
 //
 // FAILED_PRECONDITION: no leader. ABORTED: refused by a guard, force may help where
-// a request has it. NOT_FOUND: no such member. INVALID_ARGUMENT: bad input.
+// a request has it. OUT_OF_RANGE: not caught up, try again. NOT_FOUND: no such member.
+// INVALID_ARGUMENT: bad input.
 type AdminClient interface {
 	Members(ctx context.Context, in *MembersRequest, opts ...grpc.CallOption) (*MembersResponse, error)
 	// Status is the asked member's own view.
@@ -224,7 +225,8 @@ type Admin_RestoreSnapshotClient = grpc.ClientStreamingClient[SnapshotChunk, Res
 // change, and a read without the metadata "raftminer-stale: 1", on to the leader.
 //
 // FAILED_PRECONDITION: no leader. ABORTED: refused by a guard, force may help where
-// a request has it. NOT_FOUND: no such member. INVALID_ARGUMENT: bad input.
+// a request has it. OUT_OF_RANGE: not caught up, try again. NOT_FOUND: no such member.
+// INVALID_ARGUMENT: bad input.
 type AdminServer interface {
 	Members(context.Context, *MembersRequest) (*MembersResponse, error)
 	// Status is the asked member's own view.
