@@ -1,6 +1,7 @@
 package raftfsm
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/hashicorp/go-hclog"
@@ -21,6 +22,13 @@ func newRaftLogger(to *zap.Logger) hclog.Logger {
 
 // Accept implements hclog.SinkAdapter.
 func (s zapSink) Accept(_ string, level hclog.Level, msg string, args ...any) {
+	for i, arg := range args {
+		if f, ok := arg.(hclog.Format); ok { // a format and its arguments in one value
+			if format, ok := f[0].(string); ok {
+				args[i] = fmt.Sprintf(format, f[1:]...)
+			}
+		}
+	}
 	s.log.Logw(zapLevel(level), msg, args...)
 }
 

@@ -26,21 +26,26 @@ func (d *Devnet) writeConfigs() error {
 		return err
 	}
 	for _, n := range d.nodes() {
-		file := d.commonConfig(n)
-		if n.role == roleMiner {
-			file["miner"] = d.minerConfig(n)
-		} else {
-			file["relayer"] = map[string]any{"listen_addr": n.addr}
-			file["services"] = d.serviceConfigs()
-		}
-		if d.opts.Edit != nil {
-			d.opts.Edit(n.name, file)
-		}
-		if err := writeYAML(n.config, file); err != nil {
+		if err := writeYAML(n.config, d.nodeConfig(n)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// nodeConfig is a node's configuration, as edited.
+func (d *Devnet) nodeConfig(n *node) map[string]any {
+	file := d.commonConfig(n)
+	if n.role == roleMiner {
+		file["miner"] = d.minerConfig(n)
+	} else {
+		file["relayer"] = map[string]any{"listen_addr": n.addr}
+		file["services"] = d.serviceConfigs()
+	}
+	if d.opts.Edit != nil {
+		d.opts.Edit(n.name, file)
+	}
+	return file
 }
 
 func writeYAML(path string, value any) error {

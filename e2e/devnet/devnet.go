@@ -32,6 +32,8 @@ type Devnet struct {
 
 	mu       sync.Mutex
 	manifest Manifest
+
+	nodesMu sync.Mutex // guards miners once the network is up
 }
 
 // Start boots a devnet and returns once every part of it is ready.

@@ -30,7 +30,7 @@ func (d *Devnet) KillLeader(ctx context.Context) (Failover, error) {
 		return Failover{}, err
 	}
 	before := make(map[string]float64)
-	for _, n := range d.miners {
+	for _, n := range d.minerNodes() {
 		sums, err := n.scrape(ctx)
 		if err == nil {
 			before[n.name] = sums[flushMetric]
@@ -53,7 +53,7 @@ func (d *Devnet) awaitTakeover(ctx context.Context, start time.Time, before map[
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		for _, n := range d.miners {
+		for _, n := range d.minerNodes() {
 			sums, err := n.scrape(ctx)
 			if n.name == f.Killed || err != nil || sums[leaderMetric] != 1 {
 				continue

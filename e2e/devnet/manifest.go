@@ -98,7 +98,7 @@ func (d *Devnet) describe() Manifest {
 		relayer.URLs = transports(n.addr)
 		m.Relayers = append(m.Relayers, relayer)
 	}
-	for _, n := range d.miners {
+	for _, n := range d.minerNodes() {
 		miner := d.describeNode(n)
 		miner.AdminAddr = "unix://" + filepath.Join(d.dataDir(n), "admin.sock")
 		miner.RaftAddr = n.addr

@@ -65,7 +65,7 @@ const leaderMetric = "ha_raft_is_leader"
 
 // Leader is the name of the miner that leads now.
 func (d *Devnet) Leader(ctx context.Context) (string, error) {
-	for _, n := range d.miners {
+	for _, n := range d.minerNodes() {
 		if sums, err := n.scrape(ctx); err == nil && sums[leaderMetric] == 1 {
 			return n.name, nil
 		}

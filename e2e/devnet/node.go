@@ -40,11 +40,7 @@ func (d *Devnet) planNodes(context.Context) error {
 	plan := func(role string, n int) (nodes []*node) {
 		for i := range n {
 			name := fmt.Sprintf("%s-%d", role, i+1)
-			at := d.opts.Place(name)
-			nodes = append(nodes, &node{
-				name: name, role: role, addr: at.listen(ports[0]), metrics: at.listen(ports[1]),
-				config: filepath.Join(d.dir, name+".yaml"), under: at.Under,
-			})
+			nodes = append(nodes, d.planNode(role, name, ports))
 			ports = ports[2:]
 		}
 		return nodes
@@ -52,6 +48,15 @@ func (d *Devnet) planNodes(context.Context) error {
 	d.miners = plan(roleMiner, d.opts.Miners)
 	d.relayers = plan(roleRelayer, d.opts.Relayers)
 	return nil
+}
+
+// planNode gives a node the first two of the ports.
+func (d *Devnet) planNode(role, name string, ports []string) *node {
+	at := d.opts.Place(name)
+	return &node{
+		name: name, role: role, addr: at.listen(ports[0]), metrics: at.listen(ports[1]),
+		config: filepath.Join(d.dir, name+".yaml"), under: at.Under,
+	}
 }
 
 // listen is a loopback address, moved to the placement's host. Its port was free
@@ -78,7 +83,13 @@ func freePorts(n int) (addrs []string, err error) {
 	return addrs, nil
 }
 
-func (d *Devnet) nodes() []*node { return slices.Concat(d.miners, d.relayers) }
+func (d *Devnet) nodes() []*node { return slices.Concat(d.minerNodes(), d.relayers) }
+
+func (d *Devnet) minerNodes() []*node {
+	d.nodesMu.Lock()
+	defer d.nodesMu.Unlock()
+	return d.miners
+}
 
 // startNodes writes the configurations, starts the processes and waits until
 // all are ready.
@@ -88,13 +99,7 @@ func (d *Devnet) startNodes(ctx context.Context) error {
 	}
 	d.onClose(d.stopNodes)
 	for _, n := range d.nodes() {
-		command := slices.Concat(n.under, []string{d.binary, n.role, "--config", n.config})
-		n.child = process.New(process.Spec{
-			Name: n.name, Path: command[0], Args: command[1:],
-			Env: d.opts.Env[n.name], Dir: d.dir, LogPath: d.logPath(n.name),
-			ReadyURL: "http://" + n.metrics + "/readyz",
-		})
-		if err := n.child.Start(); err != nil {
+		if err := d.launch(n); err != nil {
 			return err
 		}
 	}
@@ -121,7 +126,7 @@ func (d *Devnet) waitReady(ctx context.Context, n *node) error {
 // stopNodes stops the relayers first, so that what they publish on their way
 // out still meets a miner.
 func (d *Devnet) stopNodes() error {
-	return errors.Join(stopAll(d.relayers), stopAll(d.miners))
+	return errors.Join(stopAll(d.relayers), stopAll(d.minerNodes()))
 }
 
 func stopAll(nodes []*node) error {
