@@ -46,12 +46,6 @@ type Node struct {
 	GRPC string `yaml:"grpc" required:"yes" doc:"cosmos gRPC URL, http or https"`
 }
 
-// Redis is the store of streams and trees.
-type Redis struct {
-	URL       Secret    `yaml:"url" required:"yes" doc:"redis://, rediss:// (TLS) or unix:// URL"`
-	Namespace Namespace `yaml:"namespace"`
-}
-
 // Namespace prefixes every key; chain id and cluster id are added to it.
 type Namespace struct {
 	BasePrefix string `yaml:"base_prefix" required:"yes" doc:"first part of every Redis key: letters, digits, dash, underscore"`

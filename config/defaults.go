@@ -5,7 +5,7 @@ import "time"
 // Default is the configuration before a file is read.
 func Default() Config {
 	return Config{
-		Redis:   Redis{Namespace: Namespace{BasePrefix: "rm"}},
+		Redis:   Redis{ReplicaWait: 100 * time.Millisecond, Namespace: Namespace{BasePrefix: "rm"}},
 		Cluster: Cluster{Partitions: 16},
 		Miner: Miner{
 			Raft: Raft{

@@ -48,7 +48,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 
 // The example must load for every role, and leave no key out.
 func TestExample(t *testing.T) {
-	for _, name := range []string{"REDIS_PASSWORD", "ETH_API_KEY", "ETH_PASSWORD"} {
+	for _, name := range []string{"REDIS_PASSWORD", "SENTINEL_PASSWORD", "ETH_API_KEY", "ETH_PASSWORD"} {
 		t.Setenv(name, "x")
 	}
 	for _, role := range []Role{RoleAny, RoleMiner, RoleRelayer} {

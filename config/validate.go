@@ -75,12 +75,7 @@ func isEmpty(value reflect.Value) bool {
 var basePrefix = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 func (v *validator) shared() {
-	v.required("redis", v.cfg.Redis)
-	v.required("redis.namespace", v.cfg.Redis.Namespace)
-	v.url("redis.url", v.cfg.Redis.URL.Reveal(), "redis", "rediss", "unix")
-	if p := v.cfg.Redis.Namespace.BasePrefix; p != "" && !basePrefix.MatchString(p) {
-		v.bad("redis.namespace.base_prefix", "%q may have letters, digits, dashes and underscores", p)
-	}
+	v.redis()
 	v.required("keys", v.cfg.Keys)
 	v.required("cluster", v.cfg.Cluster)
 	if n := v.cfg.Cluster.Partitions; n < 1 || n > 1024 {
@@ -126,7 +121,7 @@ func (v *validator) url(path, raw string, schemes ...string) {
 		v.bad(path, "must be a URL with scheme %s", list(schemes))
 		return
 	}
-	if u.Host == "" && (u.Scheme != "unix" || u.Path == "") {
+	if u.Host == "" {
 		v.bad(path, "has no host")
 	}
 }

@@ -73,7 +73,7 @@ func (o *Owner) acquire(ctx context.Context, s *shard) error {
 			answers[i] = acquireScript.Eval(ctx, pipe, p.fenceKeys(), p.epoch, p.owner, p.keys.Partitions())
 		}
 		if replicated {
-			confirmed = pipe.Do(ctx, "WAIT", 1, replicaWait.Milliseconds())
+			confirmed = pipe.Do(ctx, "WAIT", max(o.opts.Replicas, 1), replicaWait.Milliseconds())
 		}
 		return nil
 	})
@@ -88,8 +88,12 @@ func (o *Owner) acquire(ctx context.Context, s *shard) error {
 	if confirmed == nil {
 		return nil
 	}
-	if n, err := confirmed.Int(); err != nil || n == 0 {
+	n, err := confirmed.Int()
+	if err != nil || n == 0 {
 		o.log.Warn("no replica confirmed the fence", zap.Error(err))
+	}
+	for _, p := range s.parts {
+		p.settleDurable(err == nil && n >= o.opts.Replicas)
 	}
 	return nil
 }

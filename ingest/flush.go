@@ -35,8 +35,9 @@ func (p *partition) flush(ctx context.Context) error {
 	}
 	start := time.Now()
 	changes, err := p.changes()
+	replicated := false
 	if err == nil {
-		err = p.store(ctx, changes)
+		replicated, err = p.store(ctx, changes)
 	}
 	if err != nil {
 		return p.recover(ctx, err)
@@ -51,6 +52,7 @@ func (p *partition) flush(ctx context.Context) error {
 	if p.stored.CompareAndSwap(false, true) {
 		p.metrics.firstFlush.SetToCurrentTime()
 	}
+	p.settleDurable(replicated)
 	p.metrics.flushes.Inc()
 	p.metrics.duration.Observe(time.Since(start).Seconds())
 	return nil

@@ -7,21 +7,22 @@ import (
 
 // Metrics counts what owners do. One set serves every ownership of a process.
 type Metrics struct {
-	consumed   *prometheus.CounterVec
-	added      prometheus.Counter
-	duplicates prometheus.Counter
-	flushes    prometheus.Counter
-	fenced     prometheus.Counter
-	failed     prometheus.Counter
-	duration   prometheus.Histogram
-	trees      prometheus.Gauge
-	lag        prometheus.Gauge
-	delay      prometheus.Gauge
-	memory     prometheus.Gauge
-	shed       prometheus.Counter
-	repaired   prometheus.Counter
-	lost       prometheus.Counter
-	firstFlush prometheus.Gauge
+	consumed     *prometheus.CounterVec
+	added        prometheus.Counter
+	duplicates   prometheus.Counter
+	flushes      prometheus.Counter
+	fenced       prometheus.Counter
+	failed       prometheus.Counter
+	duration     prometheus.Histogram
+	trees        prometheus.Gauge
+	lag          prometheus.Gauge
+	delay        prometheus.Gauge
+	memory       prometheus.Gauge
+	shed         prometheus.Counter
+	repaired     prometheus.Counter
+	lost         prometheus.Counter
+	firstFlush   prometheus.Gauge
+	unreplicated prometheus.Counter
 }
 
 // NewMetrics registers the metrics.
@@ -50,10 +51,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		delay: gauge("ha_miner_consumer_delay_seconds", "Age of the oldest relay read that is not in a stored tree yet."),
 		firstFlush: gauge("ha_miner_first_flush_timestamp_seconds",
 			"Unix time of the first stored flush of this process's newest ownership: the end of a takeover."),
-		repaired: counter("ha_miner_smst_repairs_total", "Trees whose nodes Redis had lost in part and that were built again."),
-		lost:     counter("ha_miner_relays_lost_total", "Relays that were in a tree and that Redis has lost."),
-		memory:   gauge("ha_miner_session_trees_bytes", "Memory held by trees, estimated."),
-		shed:     counter("ha_miner_session_trees_shed_total", "Trees dropped from memory to stay within its bound; they are read again when needed."),
+		repaired:     counter("ha_miner_smst_repairs_total", "Trees whose nodes Redis had lost in part and that were built again."),
+		lost:         counter("ha_miner_relays_lost_total", "Relays that were in a tree and that Redis has lost."),
+		unreplicated: counter("ha_miner_writes_unreplicated_total", "Flushes and seals that too few replicas confirmed in time."),
+		memory:       gauge("ha_miner_session_trees_bytes", "Memory held by trees, estimated."),
+		shed:         counter("ha_miner_session_trees_shed_total", "Trees dropped from memory to stay within its bound; they are read again when needed."),
 	}
 }
 

@@ -39,6 +39,8 @@ type Options struct {
 	FlushInterval time.Duration // longest time a relay is only in the stream
 	FlushRelays   int           // a partition with so many is flushed at once
 	TreeMemory    int           // bytes that trees may hold in memory; 0 for defaultTreeMemory
+	Replicas      int           // replicas that have to confirm a flush for it to be durable; 0 for none
+	ReplicaWait   time.Duration // longest wait for them
 	Metrics       *Metrics
 	Log           *zap.Logger
 }

@@ -21,10 +21,12 @@ type partition struct {
 	mu       sync.Mutex
 	adrift   bool     // memory may differ from what is stored, which could not be read
 	cursor   streamID // everything up to here is in stored trees
+	durable  streamID // everything up to here is in stored trees that enough replicas have
 	read     streamID // everything up to here is in trees in memory
 	pending  int      // entries taken since the last flush
 	held     int      // bytes of their relays
 	oldest   uint64   // stream time of the first of them, unix ms
+	alone    bool     // replicas did not confirm the last write
 	flushes  uint64   // of this ownership: makes each staging unique
 	sessions map[chain.SessionKey]*session
 	gone     map[chain.SessionKey]bool // sessions that were forgotten
@@ -66,6 +68,7 @@ func (p *partition) load(answer []any) error {
 	}
 	p.cursor, p.read, p.pending, p.held = cursor, cursor, 0, 0
 	p.adrift = true // until all of it is read
+	p.settleDurable(p.opts.Replicas == 0)
 	p.sessions = make(map[chain.SessionKey]*session)
 	p.gone = make(map[chain.SessionKey]bool)
 	heads, _ := answer[1].([]any)
@@ -84,6 +87,14 @@ func (p *partition) load(answer []any) error {
 	}
 	p.adrift = false
 	return nil
+}
+
+// settleDurable moves the durable position to the cursor, if that is confirmed.
+// It goes back with a cursor that does.
+func (p *partition) settleDurable(confirmed bool) {
+	if confirmed || p.cursor.compare(p.durable) < 0 {
+		p.durable = p.cursor
+	}
 }
 
 // moored reads what is stored if the last try to do so failed. Nothing may be

@@ -97,11 +97,22 @@ func (p *partition) seal(ctx context.Context, s *session) error {
 	sealed.Sealed = true
 	keys := []string{p.keys.Meta(p.number), p.keys.Heads(p.number)}
 	failpoint.Hit("seal.before_script")
-	err := sealScript.Run(ctx, p.rdb, keys, p.epoch, p.owner, sessionField(s.head.Ref.Key()), s.head.encode(), sealed.encode()).Err()
-	failpoint.Hit("seal.after_script")
+	route, err := p.writeRoute(ctx)
 	if err != nil {
+		return err
+	}
+	var answer, confirmation *redis.Cmd
+	_, _ = route.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each answer has its error
+		answer = sealScript.Eval(ctx, pipe, keys, p.epoch, p.owner, sessionField(s.head.Ref.Key()), s.head.encode(), sealed.encode())
+		confirmation = p.await(ctx, pipe)
+		return nil
+	})
+	failpoint.Hit("seal.after_script")
+	if err := answer.Err(); err != nil {
+		p.moved(ctx, err)
 		return p.counted(refusal(err))
 	}
+	p.confirmed(confirmation)
 	s.head = sealed
 	s.tree.Shed()
 	return nil

@@ -48,27 +48,34 @@ func pieces(changes []change) [][]span {
 }
 
 // store sends the scripts of a flush in one pipeline. Each checks that the one
-// before it took place, so a refusal in the middle refuses all that follow.
-func (p *partition) store(ctx context.Context, changes []change) error {
+// before it took place, so a refusal in the middle refuses all that follow. It
+// reports whether enough replicas have the result.
+func (p *partition) store(ctx context.Context, changes []change) (replicated bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	p.flushes++
 	cut := pieces(changes)
 	failpoint.Hit("flush.before_script")
-	err := p.sendFlush(ctx, changes, cut)
+	replicated, err = p.sendFlush(ctx, changes, cut)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		if err = p.loadScripts(ctx); err == nil {
-			err = p.sendFlush(ctx, changes, cut)
+			replicated, err = p.sendFlush(ctx, changes, cut)
 		}
 	}
 	failpoint.Hit("flush.after_script")
-	return p.counted(refusal(err))
+	p.moved(ctx, err)
+	return replicated, p.counted(refusal(err))
 }
 
-func (p *partition) sendFlush(ctx context.Context, changes []change, cut [][]span) error {
+func (p *partition) sendFlush(ctx context.Context, changes []change, cut [][]span) (replicated bool, _ error) {
+	route, err := p.writeRoute(ctx)
+	if err != nil {
+		return false, err
+	}
 	staging := p.staging()
 	staged := ""
-	cmds, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	var confirmation *redis.Cmd
+	cmds, err := route.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, piece := range cut[:len(cut)-1] {
 			keys, args := p.stageCall(staging, i+1, piece)
 			stageScript.EvalSha(ctx, pipe, keys, args...)
@@ -76,15 +83,19 @@ func (p *partition) sendFlush(ctx context.Context, changes []change, cut [][]spa
 		}
 		keys, args := p.flushCall(staged, changes, cut[len(cut)-1])
 		flushScript.EvalSha(ctx, pipe, keys, args...)
+		confirmation = p.await(ctx, pipe)
 		return nil
 	})
 	// The first refusal says why; those after it follow from it.
 	for _, cmd := range cmds {
+		if cmd == redis.Cmder(confirmation) {
+			return p.confirmed(confirmation), nil
+		}
 		if cmd.Err() != nil {
-			return cmd.Err()
+			return false, cmd.Err()
 		}
 	}
-	return err
+	return true, err
 }
 
 // staging names the stages of one flush.

@@ -149,7 +149,14 @@ func TestRedisCluster(t *testing.T) {
 	go func() { ended <- old.Run(runCtx) }()
 	publishMany(t, p, 0, 100, all)
 	eventually(t, "relays are in trees", func() bool { return len(old.Heads()) == 4 })
-	o := testOwner(t, rdb, 2)
+	// The next one asks for replicas that are not there: its writes go to one
+	// server with the question, and stand.
+	opts := testOptions()
+	opts.Replicas, opts.ReplicaWait = 1, time.Millisecond
+	o, err := Acquire(ctx, rdb, testKeys(), epochName(2), "owner-2", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
 	publishMany(t, p, 100, 100, all)
 	if err := <-ended; !errors.Is(err, ErrFenced) {
 		t.Errorf("old owner: got %v, want %v", err, ErrFenced)

@@ -7,15 +7,16 @@ import (
 	"github.com/raftminer/raftminer/ingest/failpoint"
 )
 
-// Mark is how far the trees of each partition are stored.
+// Mark is how far the trees of each partition are stored for good: with enough
+// replicas, if any are asked for.
 type Mark []streamID
 
-// Mark returns the cursors. Take it before a checkpoint, and Trim to it after.
+// Mark returns how far the trees are durable. Take it before a checkpoint, and Trim to it after.
 func (o *Owner) Mark() Mark {
 	mark := make(Mark, len(o.parts))
 	for i, p := range o.parts {
 		p.mu.Lock()
-		mark[i] = p.cursor
+		mark[i] = p.durable
 		p.mu.Unlock()
 	}
 	return mark

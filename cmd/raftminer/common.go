@@ -53,9 +53,9 @@ func newCommon(path string, role config.Role) (*common, error) {
 	if err != nil {
 		return nil, err
 	}
-	options, err := redis.ParseURL(cfg.Redis.URL.Reveal())
+	rdb, err := newRedis(cfg.Redis)
 	if err != nil {
-		return nil, fmt.Errorf("redis.url: %w", err)
+		return nil, err
 	}
 	var nodes []chain.Node
 	for _, n := range cfg.Chain.Nodes {
@@ -70,7 +70,7 @@ func newCommon(path string, role config.Role) (*common, error) {
 	}
 	return &common{
 		cfg: cfg, log: log, registry: newRegistry(), chain: client, feed: chain.NewFeed(client, log),
-		redis: redis.NewClient(options), keys: keys,
+		redis: rdb, keys: keys,
 		names: ingest.NewKeys(cfg.Redis.Namespace.BasePrefix, cfg.Chain.ID, cfg.Cluster.ID, cfg.Cluster.Partitions),
 	}, nil
 }

@@ -89,6 +89,7 @@ func (m *miner) run(ctx context.Context) error {
 func (m *miner) lead(ctx context.Context, epoch raftfsm.Epoch) error {
 	owner, err := ingest.Acquire(ctx, m.redis, m.names, epoch.String(), m.cfg.Miner.NodeID, ingest.Options{
 		FlushInterval: m.cfg.Miner.Ingest.FlushInterval, FlushRelays: m.cfg.Miner.Ingest.FlushRelays,
+		Replicas: m.cfg.Redis.Replicas, ReplicaWait: m.cfg.Redis.ReplicaWait,
 		Metrics: m.ingestMetrics, Log: m.log,
 	})
 	if err != nil {
