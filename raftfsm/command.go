@@ -18,6 +18,8 @@ const (
 	KindAdmit      Kind = 9
 	KindRetire     Kind = 10
 	KindDrain      Kind = 11
+	KindMark       Kind = 12
+	KindCompare    Kind = 13
 )
 
 // CommandSet is the newest set of kinds that this build understands. A kind of a
@@ -153,6 +155,10 @@ func newCommand(k Kind) (Command, bool) {
 		return &Retire{}, true
 	case KindDrain:
 		return &Drain{}, true
+	case KindMark:
+		return &Mark{}, true
+	case KindCompare:
+		return &Compare{}, true
 	}
 	return nil, false
 }

@@ -14,6 +14,7 @@ import (
 type FSM struct {
 	fatal   func(error)
 	observe func(time.Duration) // how long a command took
+	marks   *marks
 
 	// rosterChanged says that members were admitted or retired, or that the
 	// generation moved. Its capacity is 1.
@@ -34,7 +35,9 @@ type applied struct {
 // NewFSM starts from an empty state. fatal is called, once, with the reason for
 // which this replica must stop: an entry that it cannot read. Neither may block.
 func NewFSM(fatal func(error), observe func(time.Duration)) *FSM {
-	return &FSM{fatal: fatal, observe: observe, state: NewState(), rosterChanged: make(chan struct{}, 1)}
+	f := &FSM{fatal: fatal, observe: observe, state: NewState(), rosterChanged: make(chan struct{}, 1)}
+	f.marks = newMarks(f.diverge)
+	return f
 }
 
 // Apply implements raft.FSM.
@@ -51,8 +54,7 @@ func (f *FSM) Apply(entry *raft.Log) any {
 		// Skipping the entry would let this replica drift away from the others, in
 		// silence. It stops instead, with the log untouched, so that a build that
 		// knows the command can go on from here.
-		f.broken = fmt.Errorf("log entry %d of term %d: %w", entry.Index, entry.Term, err)
-		f.fatal(f.broken)
+		f.stop(fmt.Errorf("log entry %d of term %d: %w", entry.Index, entry.Term, err))
 		return applied{err: f.broken}
 	}
 	seen := newWitness(f.state, cmd)
@@ -62,8 +64,45 @@ func (f *FSM) Apply(entry *raft.Log) any {
 	case KindInit, KindOpenEpoch, KindAdmit, KindRetire:
 		f.noteRoster()
 	}
+	if err == nil {
+		f.mark(entry.Index, cmd)
+	}
 	result.Index = entry.Index
 	return applied{result: result, err: err}
+}
+
+// mark does what a mark or a comparison asks this replica for.
+func (f *FSM) mark(index uint64, cmd Command) {
+	switch c := cmd.(type) {
+	case *Mark:
+		f.marks.take(index, f.state.clone())
+	case *Compare:
+		if c.Commands != CommandSet {
+			return
+		}
+		if got, differs := f.marks.expect(c.Index, stateHash(c.Hash)); differs {
+			f.stop(divergence(c.Index, got, stateHash(c.Hash)))
+		}
+	}
+}
+
+// diverge stops a replica whose hash turned out to be another than the leader's.
+func (f *FSM) diverge(index uint64, got, want stateHash) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stop(divergence(index, got, want))
+}
+
+func divergence(index uint64, got, want stateHash) error {
+	return fmt.Errorf("%w: hash at entry %d is %x, the leader's %x", ErrDiverged, index, got, want)
+}
+
+// stop makes sure that nothing comes out of this replica any more.
+func (f *FSM) stop(reason error) {
+	if f.broken == nil {
+		f.broken = reason
+		f.fatal(reason)
+	}
 }
 
 // Snapshot implements raft.FSM. It takes microseconds: the copy shares records.
@@ -74,6 +113,14 @@ func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
 		return nil, f.broken
 	}
 	return frozen{state: f.state.clone()}, nil
+}
+
+// freeze is a copy of the state that no longer changes. To clone is to write: the
+// trees note that they are shared.
+func (f *FSM) freeze() *State {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state.clone()
 }
 
 // Restore implements raft.FSM. The snapshot is read and checked in full before it

@@ -26,9 +26,7 @@ func (n *Node) SaveState(ctx context.Context, w io.Writer) error {
 	if err := n.barrier(ctx); err != nil {
 		return err
 	}
-	var frozen *State
-	n.View(func(s *State) { frozen = s.clone() })
-	return frozen.Encode(w)
+	return n.fsm.freeze().Encode(w)
 }
 
 // RestoreState replaces the state of the whole group by a saved one, and passes

@@ -9,6 +9,7 @@ var kindNames = [...]string{
 	KindInit: "Init", KindOpenEpoch: "OpenEpoch", KindCheckpoint: "Checkpoint", KindSeal: "Seal",
 	KindIntend: "Intend", KindResolve: "Resolve", KindAdvance: "Advance", KindForget: "Forget",
 	KindAdmit: "Admit", KindRetire: "Retire", KindDrain: "Drain",
+	KindMark: "Mark", KindCompare: "Compare",
 }
 
 // String is the name that operators see.
@@ -46,6 +47,8 @@ func Summarize(cmd Command) string {
 		return c.NodeID
 	case *Drain:
 		return fmt.Sprintf("%s %v", c.NodeID, c.Drained)
+	case *Compare:
+		return fmt.Sprintf("entry %d, hash %.12x", c.Index, c.Hash)
 	}
 	return ""
 }

@@ -56,7 +56,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(membersCommand(o), statusCommand(o), transferCommand(o), certsCommand(), contextsCommand(o),
 		sessionsCommand(o), sessionCommand(o), claimsCommand(o), logCommand(o), watchCommand(o), snapshotCommand(o),
-		healthCommand(o), recoverCommand(o))
+		healthCommand(o), recoverCommand(o), verifyCommand(o))
 	root.AddCommand(membershipCommands(o)...)
 	if err := o.complete(root); err != nil {
 		panic(err) // a flag that register did not make: caught by every test

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -38,10 +39,11 @@ func withCommand(run func() int) int {
 // TestScripts drives the command as a process of its own, against groups that run
 // in this one. Each script starts the group it wants:
 //
-//	group N       N members; sets RAFTCTL_ADDR, $LEADER and $FOLLOWER to ids, $LEADER_ADDRESS
+//	group N       N members; sets RAFTCTL_ADDR, $LEADER, $FOLLOWER and $OTHER to ids, $LEADER_ADDRESS
 //	newcomer ID [CLUSTER] a node that waits to be added; sets $ADDRESS and $SOCKET
 //	exits CODE …  runs raftctl and wants this exit code
 //	seed          sessions of every kind, see seed
+//	settled       waits until the members have met, and commands of all kinds pass
 //	stop ID       stops a member
 //	dirof ID VAR  sets VAR to the data directory of a member
 //	snapshotfile FILE     writes the state of a seeded group
@@ -64,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"snapshotfile": func(ts *testscript.TestScript, _ bool, args []string) { scriptSnapshot(t, ts, args) },
 			"dirof":        scriptDir,
 			"newcomer":     func(ts *testscript.TestScript, _ bool, args []string) { scriptNewcomer(t, ts, args) },
+			"settled":      func(ts *testscript.TestScript, _ bool, _ []string) { scriptSettled(t, ts) },
 		},
 	})
 }
@@ -111,6 +114,7 @@ func scriptGroup(t *testing.T, ts *testscript.TestScript, args []string) {
 			ts.Setenv("LEADER", m.ID)
 			ts.Setenv("LEADER_ADDRESS", m.Address)
 		} else {
+			ts.Setenv("OTHER", ts.Getenv("FOLLOWER"))
 			ts.Setenv("FOLLOWER", m.ID)
 		}
 	}
@@ -160,4 +164,18 @@ func scriptSnapshot(t *testing.T, ts *testscript.TestScript, args []string) {
 	file, err := os.Create(ts.MkAbs(args[0]))
 	ts.Check(err)
 	ts.Check(errors.Join(leader.SaveState(t.Context(), file), file.Close()))
+}
+
+func scriptSettled(t *testing.T, ts *testscript.TestScript) {
+	leader := awaitLeader(t, ts.Value(membersKey{}).(*scriptMembers).list)
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		_, err := leader.Apply(t.Context(), raftfsm.Mark{Epoch: leader.Status().Epoch})
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, raftfsm.ErrHeldBack) || time.Now().After(deadline) {
+			ts.Fatalf("settle: %v", err)
+		}
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/raftminer/raftminer/config"
+	"github.com/raftminer/raftminer/raftfsm"
 )
 
 // Exit codes, as in docs/exit-codes.md.
@@ -19,6 +20,7 @@ const (
 	exitFailed       = 1
 	exitUsage        = 2
 	exitInvalidInput = 5
+	exitDiverged     = 70
 )
 
 func main() {
@@ -42,6 +44,8 @@ func execute(ctx context.Context, args []string) int {
 		return exitInvalidInput
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, raftfsm.ErrDiverged):
+		return exitDiverged
 	}
 	return exitFailed
 }

@@ -80,6 +80,14 @@ func (m *miner) run(ctx context.Context) error {
 			return raftfsm.ServeAdmin(adminCtx, m.node, filepath.Join(m.cfg.Miner.DataDir, "admin.sock"))
 		},
 		func(error) { stopAdmin() })
+	compareCtx, stopComparing := context.WithCancel(nodeCtx)
+	group.Add(
+		func() error {
+			m.node.CompareStates(compareCtx, raftfsm.CompareInterval)
+			<-compareCtx.Done()
+			return nil
+		},
+		func(error) { stopComparing() })
 	m.log.Info("miner started", zap.String("node", m.cfg.Miner.NodeID), zap.Int("suppliers", len(m.keys)))
 	return group.Run()
 }

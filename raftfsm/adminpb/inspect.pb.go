@@ -1117,6 +1117,290 @@ func (x *Event) GetDetail() string {
 	return ""
 }
 
+type StateHashRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateHashRequest) Reset() {
+	*x = StateHashRequest{}
+	mi := &file_inspect_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateHashRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateHashRequest) ProtoMessage() {}
+
+func (x *StateHashRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateHashRequest.ProtoReflect.Descriptor instead.
+func (*StateHashRequest) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *StateHashRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type StateHashResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Hash          []byte                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`          // SHA-256 of the canonical form
+	Commands      uint32                 `protobuf:"varint,3,opt,name=commands,proto3" json:"commands,omitempty"` // command set of its build: only equal ones compare
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateHashResponse) Reset() {
+	*x = StateHashResponse{}
+	mi := &file_inspect_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateHashResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateHashResponse) ProtoMessage() {}
+
+func (x *StateHashResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateHashResponse.ProtoReflect.Descriptor instead.
+func (*StateHashResponse) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *StateHashResponse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *StateHashResponse) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *StateHashResponse) GetCommands() uint32 {
+	if x != nil {
+		return x.Commands
+	}
+	return 0
+}
+
+type VerifyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyRequest) Reset() {
+	*x = VerifyRequest{}
+	mi := &file_inspect_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyRequest) ProtoMessage() {}
+
+func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
+func (*VerifyRequest) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{16}
+}
+
+type VerifyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Hash          []byte                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"` // of the leader
+	Members       []*MemberHash          `protobuf:"bytes,3,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyResponse) Reset() {
+	*x = VerifyResponse{}
+	mi := &file_inspect_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyResponse) ProtoMessage() {}
+
+func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
+func (*VerifyResponse) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *VerifyResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *VerifyResponse) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *VerifyResponse) GetMembers() []*MemberHash {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+type MemberHash struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Suffrage      string                 `protobuf:"bytes,3,opt,name=suffrage,proto3" json:"suffrage,omitempty"`
+	Leader        bool                   `protobuf:"varint,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	Hash          []byte                 `protobuf:"bytes,5,opt,name=hash,proto3" json:"hash,omitempty"`
+	Error         string                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"` // why there is none to compare
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberHash) Reset() {
+	*x = MemberHash{}
+	mi := &file_inspect_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberHash) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberHash) ProtoMessage() {}
+
+func (x *MemberHash) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberHash.ProtoReflect.Descriptor instead.
+func (*MemberHash) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *MemberHash) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *MemberHash) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *MemberHash) GetSuffrage() string {
+	if x != nil {
+		return x.Suffrage
+	}
+	return ""
+}
+
+func (x *MemberHash) GetLeader() bool {
+	if x != nil {
+		return x.Leader
+	}
+	return false
+}
+
+func (x *MemberHash) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *MemberHash) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_inspect_proto protoreflect.FileDescriptor
 
 const file_inspect_proto_rawDesc = "" +
@@ -1219,13 +1503,34 @@ const file_inspect_proto_rawDesc = "" +
 	"\x06intent\x18\x05 \x01(\tR\x06intent\x12\x16\n" +
 	"\x06member\x18\x06 \x01(\tR\x06member\x12\x14\n" +
 	"\x05epoch\x18\a \x01(\tR\x05epoch\x12\x16\n" +
-	"\x06detail\x18\b \x01(\tR\x06detail2\xa1\x03\n" +
+	"\x06detail\x18\b \x01(\tR\x06detail\"(\n" +
+	"\x10StateHashRequest\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"S\n" +
+	"\x11StateHashResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x1a\n" +
+	"\bcommands\x18\x03 \x01(\rR\bcommands\"\x0f\n" +
+	"\rVerifyRequest\"t\n" +
+	"\x0eVerifyResponse\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\x128\n" +
+	"\amembers\x18\x03 \x03(\v2\x1e.raftminer.admin.v1.MemberHashR\amembers\"\x94\x01\n" +
+	"\n" +
+	"MemberHash\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1a\n" +
+	"\bsuffrage\x18\x03 \x01(\tR\bsuffrage\x12\x16\n" +
+	"\x06leader\x18\x04 \x01(\bR\x06leader\x12\x12\n" +
+	"\x04hash\x18\x05 \x01(\fR\x04hash\x12\x14\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error2\xcc\x04\n" +
 	"\aInspect\x12U\n" +
 	"\bSessions\x12#.raftminer.admin.v1.SessionsRequest\x1a$.raftminer.admin.v1.SessionsResponse\x12R\n" +
 	"\aSession\x12\".raftminer.admin.v1.SessionRequest\x1a#.raftminer.admin.v1.SessionResponse\x12R\n" +
 	"\aIntents\x12\".raftminer.admin.v1.IntentsRequest\x1a#.raftminer.admin.v1.IntentsResponse\x12F\n" +
 	"\x03Log\x12\x1e.raftminer.admin.v1.LogRequest\x1a\x1f.raftminer.admin.v1.LogResponse\x12O\n" +
-	"\x06Events\x12!.raftminer.admin.v1.EventsRequest\x1a\".raftminer.admin.v1.EventsResponseB0Z.github.com/raftminer/raftminer/raftfsm/adminpbb\x06proto3"
+	"\x06Events\x12!.raftminer.admin.v1.EventsRequest\x1a\".raftminer.admin.v1.EventsResponse\x12X\n" +
+	"\tStateHash\x12$.raftminer.admin.v1.StateHashRequest\x1a%.raftminer.admin.v1.StateHashResponse\x12O\n" +
+	"\x06Verify\x12!.raftminer.admin.v1.VerifyRequest\x1a\".raftminer.admin.v1.VerifyResponseB0Z.github.com/raftminer/raftminer/raftfsm/adminpbb\x06proto3"
 
 var (
 	file_inspect_proto_rawDescOnce sync.Once
@@ -1239,22 +1544,27 @@ func file_inspect_proto_rawDescGZIP() []byte {
 	return file_inspect_proto_rawDescData
 }
 
-var file_inspect_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_inspect_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_inspect_proto_goTypes = []any{
-	(*SessionsRequest)(nil),  // 0: raftminer.admin.v1.SessionsRequest
-	(*SessionsResponse)(nil), // 1: raftminer.admin.v1.SessionsResponse
-	(*SessionRecord)(nil),    // 2: raftminer.admin.v1.SessionRecord
-	(*SessionRequest)(nil),   // 3: raftminer.admin.v1.SessionRequest
-	(*SessionResponse)(nil),  // 4: raftminer.admin.v1.SessionResponse
-	(*IntentsRequest)(nil),   // 5: raftminer.admin.v1.IntentsRequest
-	(*IntentsResponse)(nil),  // 6: raftminer.admin.v1.IntentsResponse
-	(*IntentRecord)(nil),     // 7: raftminer.admin.v1.IntentRecord
-	(*LogRequest)(nil),       // 8: raftminer.admin.v1.LogRequest
-	(*LogResponse)(nil),      // 9: raftminer.admin.v1.LogResponse
-	(*LogEntry)(nil),         // 10: raftminer.admin.v1.LogEntry
-	(*EventsRequest)(nil),    // 11: raftminer.admin.v1.EventsRequest
-	(*EventsResponse)(nil),   // 12: raftminer.admin.v1.EventsResponse
-	(*Event)(nil),            // 13: raftminer.admin.v1.Event
+	(*SessionsRequest)(nil),   // 0: raftminer.admin.v1.SessionsRequest
+	(*SessionsResponse)(nil),  // 1: raftminer.admin.v1.SessionsResponse
+	(*SessionRecord)(nil),     // 2: raftminer.admin.v1.SessionRecord
+	(*SessionRequest)(nil),    // 3: raftminer.admin.v1.SessionRequest
+	(*SessionResponse)(nil),   // 4: raftminer.admin.v1.SessionResponse
+	(*IntentsRequest)(nil),    // 5: raftminer.admin.v1.IntentsRequest
+	(*IntentsResponse)(nil),   // 6: raftminer.admin.v1.IntentsResponse
+	(*IntentRecord)(nil),      // 7: raftminer.admin.v1.IntentRecord
+	(*LogRequest)(nil),        // 8: raftminer.admin.v1.LogRequest
+	(*LogResponse)(nil),       // 9: raftminer.admin.v1.LogResponse
+	(*LogEntry)(nil),          // 10: raftminer.admin.v1.LogEntry
+	(*EventsRequest)(nil),     // 11: raftminer.admin.v1.EventsRequest
+	(*EventsResponse)(nil),    // 12: raftminer.admin.v1.EventsResponse
+	(*Event)(nil),             // 13: raftminer.admin.v1.Event
+	(*StateHashRequest)(nil),  // 14: raftminer.admin.v1.StateHashRequest
+	(*StateHashResponse)(nil), // 15: raftminer.admin.v1.StateHashResponse
+	(*VerifyRequest)(nil),     // 16: raftminer.admin.v1.VerifyRequest
+	(*VerifyResponse)(nil),    // 17: raftminer.admin.v1.VerifyResponse
+	(*MemberHash)(nil),        // 18: raftminer.admin.v1.MemberHash
 }
 var file_inspect_proto_depIdxs = []int32{
 	2,  // 0: raftminer.admin.v1.SessionsResponse.sessions:type_name -> raftminer.admin.v1.SessionRecord
@@ -1263,21 +1573,26 @@ var file_inspect_proto_depIdxs = []int32{
 	7,  // 3: raftminer.admin.v1.IntentsResponse.intents:type_name -> raftminer.admin.v1.IntentRecord
 	10, // 4: raftminer.admin.v1.LogResponse.entries:type_name -> raftminer.admin.v1.LogEntry
 	13, // 5: raftminer.admin.v1.EventsResponse.events:type_name -> raftminer.admin.v1.Event
-	0,  // 6: raftminer.admin.v1.Inspect.Sessions:input_type -> raftminer.admin.v1.SessionsRequest
-	3,  // 7: raftminer.admin.v1.Inspect.Session:input_type -> raftminer.admin.v1.SessionRequest
-	5,  // 8: raftminer.admin.v1.Inspect.Intents:input_type -> raftminer.admin.v1.IntentsRequest
-	8,  // 9: raftminer.admin.v1.Inspect.Log:input_type -> raftminer.admin.v1.LogRequest
-	11, // 10: raftminer.admin.v1.Inspect.Events:input_type -> raftminer.admin.v1.EventsRequest
-	1,  // 11: raftminer.admin.v1.Inspect.Sessions:output_type -> raftminer.admin.v1.SessionsResponse
-	4,  // 12: raftminer.admin.v1.Inspect.Session:output_type -> raftminer.admin.v1.SessionResponse
-	6,  // 13: raftminer.admin.v1.Inspect.Intents:output_type -> raftminer.admin.v1.IntentsResponse
-	9,  // 14: raftminer.admin.v1.Inspect.Log:output_type -> raftminer.admin.v1.LogResponse
-	12, // 15: raftminer.admin.v1.Inspect.Events:output_type -> raftminer.admin.v1.EventsResponse
-	11, // [11:16] is the sub-list for method output_type
-	6,  // [6:11] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	18, // 6: raftminer.admin.v1.VerifyResponse.members:type_name -> raftminer.admin.v1.MemberHash
+	0,  // 7: raftminer.admin.v1.Inspect.Sessions:input_type -> raftminer.admin.v1.SessionsRequest
+	3,  // 8: raftminer.admin.v1.Inspect.Session:input_type -> raftminer.admin.v1.SessionRequest
+	5,  // 9: raftminer.admin.v1.Inspect.Intents:input_type -> raftminer.admin.v1.IntentsRequest
+	8,  // 10: raftminer.admin.v1.Inspect.Log:input_type -> raftminer.admin.v1.LogRequest
+	11, // 11: raftminer.admin.v1.Inspect.Events:input_type -> raftminer.admin.v1.EventsRequest
+	14, // 12: raftminer.admin.v1.Inspect.StateHash:input_type -> raftminer.admin.v1.StateHashRequest
+	16, // 13: raftminer.admin.v1.Inspect.Verify:input_type -> raftminer.admin.v1.VerifyRequest
+	1,  // 14: raftminer.admin.v1.Inspect.Sessions:output_type -> raftminer.admin.v1.SessionsResponse
+	4,  // 15: raftminer.admin.v1.Inspect.Session:output_type -> raftminer.admin.v1.SessionResponse
+	6,  // 16: raftminer.admin.v1.Inspect.Intents:output_type -> raftminer.admin.v1.IntentsResponse
+	9,  // 17: raftminer.admin.v1.Inspect.Log:output_type -> raftminer.admin.v1.LogResponse
+	12, // 18: raftminer.admin.v1.Inspect.Events:output_type -> raftminer.admin.v1.EventsResponse
+	15, // 19: raftminer.admin.v1.Inspect.StateHash:output_type -> raftminer.admin.v1.StateHashResponse
+	17, // 20: raftminer.admin.v1.Inspect.Verify:output_type -> raftminer.admin.v1.VerifyResponse
+	14, // [14:21] is the sub-list for method output_type
+	7,  // [7:14] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_inspect_proto_init() }
@@ -1291,7 +1606,7 @@ func file_inspect_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inspect_proto_rawDesc), len(file_inspect_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,11 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Inspect_Sessions_FullMethodName = "/raftminer.admin.v1.Inspect/Sessions"
-	Inspect_Session_FullMethodName  = "/raftminer.admin.v1.Inspect/Session"
-	Inspect_Intents_FullMethodName  = "/raftminer.admin.v1.Inspect/Intents"
-	Inspect_Log_FullMethodName      = "/raftminer.admin.v1.Inspect/Log"
-	Inspect_Events_FullMethodName   = "/raftminer.admin.v1.Inspect/Events"
+	Inspect_Sessions_FullMethodName  = "/raftminer.admin.v1.Inspect/Sessions"
+	Inspect_Session_FullMethodName   = "/raftminer.admin.v1.Inspect/Session"
+	Inspect_Intents_FullMethodName   = "/raftminer.admin.v1.Inspect/Intents"
+	Inspect_Log_FullMethodName       = "/raftminer.admin.v1.Inspect/Log"
+	Inspect_Events_FullMethodName    = "/raftminer.admin.v1.Inspect/Events"
+	Inspect_StateHash_FullMethodName = "/raftminer.admin.v1.Inspect/StateHash"
+	Inspect_Verify_FullMethodName    = "/raftminer.admin.v1.Inspect/Verify"
 )
 
 // InspectClient is the client API for Inspect service.
@@ -44,6 +46,10 @@ type InspectClient interface {
 	Log(ctx context.Context, in *LogRequest, opts ...grpc.CallOption) (*LogResponse, error)
 	// Events is what changed, as the asked member applied it.
 	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (*EventsResponse, error)
+	// StateHash is the asked member's state at an index that was marked lately.
+	StateHash(ctx context.Context, in *StateHashRequest, opts ...grpc.CallOption) (*StateHashResponse, error)
+	// Verify marks an index and gathers the hashes of all members.
+	Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (*VerifyResponse, error)
 }
 
 type inspectClient struct {
@@ -104,6 +110,26 @@ func (c *inspectClient) Events(ctx context.Context, in *EventsRequest, opts ...g
 	return out, nil
 }
 
+func (c *inspectClient) StateHash(ctx context.Context, in *StateHashRequest, opts ...grpc.CallOption) (*StateHashResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StateHashResponse)
+	err := c.cc.Invoke(ctx, Inspect_StateHash_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inspectClient) Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (*VerifyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifyResponse)
+	err := c.cc.Invoke(ctx, Inspect_Verify_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // InspectServer is the server API for Inspect service.
 // All implementations must embed UnimplementedInspectServer
 // for forward compatibility.
@@ -122,6 +148,10 @@ type InspectServer interface {
 	Log(context.Context, *LogRequest) (*LogResponse, error)
 	// Events is what changed, as the asked member applied it.
 	Events(context.Context, *EventsRequest) (*EventsResponse, error)
+	// StateHash is the asked member's state at an index that was marked lately.
+	StateHash(context.Context, *StateHashRequest) (*StateHashResponse, error)
+	// Verify marks an index and gathers the hashes of all members.
+	Verify(context.Context, *VerifyRequest) (*VerifyResponse, error)
 	mustEmbedUnimplementedInspectServer()
 }
 
@@ -146,6 +176,12 @@ func (UnimplementedInspectServer) Log(context.Context, *LogRequest) (*LogRespons
 }
 func (UnimplementedInspectServer) Events(context.Context, *EventsRequest) (*EventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Events not implemented")
+}
+func (UnimplementedInspectServer) StateHash(context.Context, *StateHashRequest) (*StateHashResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StateHash not implemented")
+}
+func (UnimplementedInspectServer) Verify(context.Context, *VerifyRequest) (*VerifyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Verify not implemented")
 }
 func (UnimplementedInspectServer) mustEmbedUnimplementedInspectServer() {}
 func (UnimplementedInspectServer) testEmbeddedByValue()                 {}
@@ -258,6 +294,42 @@ func _Inspect_Events_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Inspect_StateHash_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StateHashRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InspectServer).StateHash(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inspect_StateHash_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InspectServer).StateHash(ctx, req.(*StateHashRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inspect_Verify_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InspectServer).Verify(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inspect_Verify_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InspectServer).Verify(ctx, req.(*VerifyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Inspect_ServiceDesc is the grpc.ServiceDesc for Inspect service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -284,6 +356,14 @@ var Inspect_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Events",
 			Handler:    _Inspect_Events_Handler,
+		},
+		{
+			MethodName: "StateHash",
+			Handler:    _Inspect_StateHash_Handler,
+		},
+		{
+			MethodName: "Verify",
+			Handler:    _Inspect_Verify_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
