@@ -25,6 +25,9 @@ const (
 	// blockFor is how long a read waits for entries, and so how long an owner
 	// that has to stop may take to notice.
 	blockFor = 40 * time.Millisecond
+	// readTimeout is how long a Redis that hangs keeps an owner from noticing
+	// that it has to stop.
+	readTimeout = blockFor + 2*time.Second
 	// catchUpIntervals stretch the flush interval of an owner that is behind.
 	catchUpIntervals = 10
 	// busyPartitions are worked on at a time.
@@ -172,7 +175,9 @@ func (o *Owner) read(ctx context.Context, parts []*partition) (behind bool, err 
 		positions = append(positions, from[name].String())
 	}
 	count := o.readCount(len(parts))
-	results, err := o.rdb.XRead(ctx, &redis.XReadArgs{
+	limited, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	results, err := o.rdb.XRead(limited, &redis.XReadArgs{
 		Streams: append(streams, positions...), Count: int64(count), Block: blockFor,
 	}).Result()
 	if errors.Is(err, redis.Nil) {

@@ -50,6 +50,7 @@ func (n *Node) introduce() hello {
 		Instance: identity.Instance, First: identity.First, Peers: peerList(n.cfg.Peers),
 		Version: n.cfg.Version, Commands: n.cfg.commandSet, ConfigHash: n.cfg.ConfigHash,
 		Admission: identity.Admission, Blank: n.blank(),
+		Missing: n.fitness.now(), Yielded: n.fitness.sinceYield(),
 	}
 	n.View(func(s *State) {
 		h.Generation = max(s.Generation(), identity.Generation)

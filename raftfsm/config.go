@@ -34,6 +34,9 @@ type Config struct {
 	CommitTimeout      time.Duration
 	StallLimit         time.Duration // a disk write older than this stops the node
 
+	// Needs are what a leader works with outside of the group.
+	Needs []Need
+
 	Version    string // of the build, shown to operators
 	ConfigHash string // of the configuration file, likewise; members should agree
 

@@ -46,6 +46,11 @@ type hello struct {
 	Commands   uint8  `cbor:"12,keyasint,omitempty"`
 	ConfigHash string `cbor:"13,keyasint,omitempty"`
 
+	// Missing is what it lacks of what a leader needs, and Yielded how long ago it
+	// gave leadership up for that reason; 0 is never.
+	Missing []string      `cbor:"15,keyasint,omitempty"`
+	Yielded time.Duration `cbor:"16,keyasint,omitempty"`
+
 	// Refused is, in an answer, why the connection ends here.
 	Refused string `cbor:"14,keyasint,omitempty"`
 }

@@ -72,6 +72,9 @@ func (n *Node) leadTerm(
 		}
 	}()
 	go n.pulse(scope)
+	if len(n.cfg.Needs) > 0 {
+		go n.yieldWhenUnfit(scope)
+	}
 
 	err := n.leadUnlessDrained(scope, lead)
 	if scope.Err() != nil {

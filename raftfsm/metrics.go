@@ -60,6 +60,8 @@ func nodeGauges() []nodeGauge {
 			always(func(n *Node) float64 { return float64(n.raft.CommitIndex()) })),
 		gauge("applied_index", "Last log index applied to the state.",
 			always(func(n *Node) float64 { return float64(n.raft.AppliedIndex()) })),
+		gauge("needs_missing", "Things outside of the group that a leader needs and that this member does not reach.",
+			always(func(n *Node) float64 { return float64(len(n.fitness.now())) })),
 		gauge("peers", "Members of the group.", always(func(n *Node) float64 { return float64(len(n.servers())) })),
 		gauge("voters", "Members that vote.", always(func(n *Node) float64 { return float64(n.voters()) })),
 		gauge("failure_tolerance", "Voters that may fail before the group stops, seen from the leader.", failureTolerance),

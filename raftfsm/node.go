@@ -40,6 +40,7 @@ type Node struct {
 	lastWrite   atomic.Int64           // unix ns of the last entry that committed here
 	writes      writeTimes
 	transfers   transferGuard
+	fitness     fitness
 	requests    requests
 	failOnce    sync.Once
 	failed      chan struct{} // closed once failure is set

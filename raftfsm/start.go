@@ -39,6 +39,9 @@ func (n *Node) startRaft(logger hclog.Logger) error {
 	n.background.Go(func() { n.leadership.follow(n.words) })
 	n.background.Go(n.failover.run)
 	n.background.Go(n.rememberAdmission)
+	if len(n.cfg.Needs) > 0 {
+		n.background.Go(n.watchNeeds)
+	}
 	if n.cfg.BootstrapExpect > 0 {
 		n.background.Go((&bootstrap{node: n}).run)
 	}

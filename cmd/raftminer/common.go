@@ -120,11 +120,7 @@ func loadKeys(path string) (chain.Keys, error) {
 // checks are the conditions that both roles need to be of use.
 func (c *common) checks() []check {
 	return []check{
-		{"redis", func() error {
-			ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
-			defer cancel()
-			return c.redis.Ping(ctx).Err()
-		}},
+		{"redis", func() error { return c.pingRedis(context.Background()) }},
 		{"chain", func() error {
 			latest := c.feed.Latest()
 			if latest.Height == 0 {

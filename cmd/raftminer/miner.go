@@ -95,11 +95,7 @@ func (m *miner) run(ctx context.Context) error {
 // lead is this node's work for as long as its epoch is the open one. Any error
 // ends the leadership: a leader that cannot work must not stay one.
 func (m *miner) lead(ctx context.Context, epoch raftfsm.Epoch) error {
-	owner, err := ingest.Acquire(ctx, m.redis, m.names, epoch.String(), m.cfg.Miner.NodeID, ingest.Options{
-		FlushInterval: m.cfg.Miner.Ingest.FlushInterval, FlushRelays: m.cfg.Miner.Ingest.FlushRelays,
-		Replicas: m.cfg.Redis.Replicas, ReplicaWait: m.cfg.Redis.ReplicaWait,
-		Metrics: m.ingestMetrics, Log: m.log,
-	})
+	owner, err := m.acquire(ctx, epoch)
 	if err != nil {
 		return err
 	}
@@ -125,7 +121,7 @@ func (m *miner) raftConfig() raftfsm.Config {
 		Bind: r.Bind, Advertise: r.Advertise,
 		ClusterID: m.cfg.Cluster.ID, Partitions: m.cfg.Cluster.Partitions,
 		BootstrapExpect: r.BootstrapExpect, Version: version(), ConfigHash: m.cfg.Hash(),
-		HeartbeatTimeout: r.Heartbeat, ElectionTimeout: r.Election, LeaderLeaseTimeout: r.Lease, CommitTimeout: r.Commit,
+		Needs: m.needs(), HeartbeatTimeout: r.Heartbeat, ElectionTimeout: r.Election, LeaderLeaseTimeout: r.Lease, CommitTimeout: r.Commit,
 		Exit: func(reason error) {
 			fmt.Fprintln(os.Stderr, reason)
 			os.Exit(exitTemporary)

@@ -24,8 +24,9 @@ func newRedis(cfg config.Redis) (redis.UniversalClient, error) {
 	}
 	options := &redis.UniversalOptions{
 		Addrs: e.Addrs, DB: e.DB, Username: e.Username, Password: e.Password, DialTimeout: redisDial,
-		IsClusterMode: e.Mode == config.RedisCluster,
-		MasterName:    cfg.Sentinel.Master, SentinelUsername: cfg.Sentinel.Username, SentinelPassword: cfg.Sentinel.Password.Reveal(),
+		ContextTimeoutEnabled: true, // a Redis that hangs must not hold up who set a limit
+		IsClusterMode:         e.Mode == config.RedisCluster,
+		MasterName:            cfg.Sentinel.Master, SentinelUsername: cfg.Sentinel.Username, SentinelPassword: cfg.Sentinel.Password.Reveal(),
 	}
 	if e.TLS {
 		if options.TLSConfig, err = redisTLS(cfg.TLS); err != nil {
