@@ -35,6 +35,7 @@ func TestRaftRollingReplacement(t *testing.T) {
 
 // Five miners stand the death of two at once, leader included.
 func TestRaftFiveMembers(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)
 	n := &network{t: t}

@@ -44,6 +44,7 @@ func start(t *testing.T, failpoint string) (*network, context.Context) {
 // startWith boots a network whose configurations were edited.
 func startWith(t *testing.T, failpoint string, edit func(name string, config map[string]any)) (*network, context.Context) {
 	t.Helper()
+	t.Parallel() // a network waits for blocks most of the time
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)
 	n := &network{t: t, once: filepath.Join(t.TempDir(), "hit")}
@@ -62,6 +63,7 @@ func startPlaced(
 	t *testing.T, place func(name string) devnet.Placement, edit func(name string, config map[string]any),
 ) (*network, context.Context) {
 	t.Helper()
+	t.Parallel() // a network waits for blocks most of the time
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)
 	n := &network{t: t}

@@ -34,13 +34,9 @@ type rack struct {
 
 func newRack(t *testing.T, names []string) *rack {
 	t.Helper()
-	pid := os.Getpid()
-	r := &rack{
-		t: t, id: fmt.Sprintf("rm%x", pid), subnet: fmt.Sprintf("10.%d.%d", 200+pid%50, pid/50%250),
-		places: make(map[string]int), forwards: make(map[string]net.Listener),
-	}
+	r := &rack{t: t, places: make(map[string]int), forwards: make(map[string]net.Listener)}
+	r.addBridge()
 	t.Cleanup(r.remove)
-	r.ip("link", "add", r.id, "type", "bridge")
 	r.ip("addr", "add", r.host()+"/24", "dev", r.id)
 	r.ip("link", "set", r.id, "up")
 	for i, name := range names {
@@ -48,6 +44,21 @@ func newRack(t *testing.T, names []string) *rack {
 		r.plug(name)
 	}
 	return r
+}
+
+// addBridge finds a name that no other rack has; the subnet goes with it.
+func (r *rack) addBridge() {
+	r.t.Helper()
+	pid := os.Getpid()
+	var out []byte
+	for i := range 8 {
+		r.id, r.subnet = fmt.Sprintf("rm%x%c", pid, 'a'+i), fmt.Sprintf("10.%d.%d", 200+i, pid%250)
+		var err error
+		if out, err = exec.Command("ip", "link", "add", r.id, "type", "bridge").CombinedOutput(); err == nil {
+			return
+		}
+	}
+	r.t.Fatalf("make a bridge: %s (this test makes network namespaces: it needs root and iproute2)", out)
 }
 
 // plug makes the namespace of a miner and connects it to the bridge.

@@ -43,7 +43,7 @@ func raise(action string) {
 	if !known {
 		return
 	}
-	if err := syscall.Kill(os.Getpid(), sig); err != nil {
+	if err := signalSelf(sig); err != nil {
 		panic(err)
 	}
 }
