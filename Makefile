@@ -54,7 +54,7 @@ proto: ## rewrite the code of the admin API; needs protoc, protoc-gen-go and pro
 	go generate ./raftfsm/adminpb
 
 docs: ## rewrite the pages that are made from the code
-	go test ./config -run TestReferenceIsCurrent -update
+	go test ./config ./cmd/raftctl -run TestReferenceIsCurrent -update
 
 clean: ## remove what was built
 	rm -rf $(BIN)

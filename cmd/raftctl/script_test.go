@@ -2,9 +2,12 @@ package main
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +46,8 @@ func withCommand(run func() int) int {
 //	group N       N members; sets RAFTCTL_ADDR, $LEADER, $FOLLOWER and $OTHER to ids, $LEADER_ADDRESS
 //	newcomer ID [CLUSTER] a node that waits to be added; sets $ADDRESS and $SOCKET
 //	exits CODE …  runs raftctl and wants this exit code, or one of 0|3
+//	until RE …    runs raftctl until its output matches, and wants 130 after an interrupt
+//	leaderless    waits until no member knows a leader
 //	seed          sessions of every kind, see seed
 //	settled       waits until the members have met, and commands of all kinds pass
 //	stop ID       stops a member
@@ -60,6 +65,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"group":        func(ts *testscript.TestScript, _ bool, args []string) { scriptGroup(t, ts, args) },
 			"exits":        scriptExits,
+			"until":        scriptUntil,
+			"leaderless":   scriptLeaderless,
 			"expand":       scriptExpand,
 			"seed":         func(ts *testscript.TestScript, _ bool, args []string) { scriptSeed(t, ts, args) },
 			"stop":         scriptStop,
@@ -177,6 +184,35 @@ func scriptSettled(t *testing.T, ts *testscript.TestScript) {
 		}
 		if !errors.Is(err, raftfsm.ErrHeldBack) || time.Now().After(deadline) {
 			ts.Fatalf("settle: %v", err)
+		}
+	}
+}
+
+func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile("(?m)" + args[0])
+	cmd := exec.Command(args[1], args[2:]...)
+	cmd.Env = append(os.Environ(), "RAFTCTL_ADDR="+ts.Getenv("RAFTCTL_ADDR"))
+	var out, errs lineBuffer
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, ts.Stdout()), &errs
+	ts.Check(cmd.Start())
+	deadline := time.Now().Add(20 * time.Second)
+	for !pattern.MatchString(out.text()) && time.Now().Before(deadline) {
+		runtime.Gosched()
+	}
+	ts.Check(cmd.Process.Signal(os.Interrupt))
+	_ = cmd.Wait() // its exit code is looked at
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !pattern.MatchString(out.text()) {
+		ts.Fatalf("%v exits with %d, want %d, and to see %s: %s", args[1:], code, exitInterrupted, pattern, errs.text())
+	}
+}
+
+func scriptLeaderless(ts *testscript.TestScript, _ bool, _ []string) {
+	deadline := time.Now().Add(20 * time.Second)
+	for _, m := range ts.Value(membersKey{}).(*scriptMembers).list {
+		for m.node.Status().LeaderID != "" && m.node.Status().State != "shutdown" {
+			if time.Now().After(deadline) {
+				ts.Fatalf("%s still has a leader", m.node.Status().ID)
+			}
 		}
 	}
 }

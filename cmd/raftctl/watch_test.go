@@ -25,6 +25,12 @@ func (b *lineBuffer) Write(p []byte) (int, error) {
 	return b.b.Write(p)
 }
 
+func (b *lineBuffer) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
 func (b *lineBuffer) events(t *testing.T) []event {
 	t.Helper()
 	b.mu.Lock()
