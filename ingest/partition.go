@@ -44,8 +44,11 @@ func (p *partition) fenceKeys() []string {
 	return []string{p.keys.Meta(p.number), p.keys.Heads(p.number), p.keys.Closed(p.number)}
 }
 
-// reacquire reads again what is stored.
+// reacquire reads again what is stored. Like a write it is not cut off when the
+// leadership ends, so that the log of an owner that was replaced says so.
 func (p *partition) reacquire(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
 	return p.adopt(acquireScript.Run(ctx, p.rdb, p.fenceKeys(), p.epoch, p.owner, p.keys.Partitions()))
 }
 
