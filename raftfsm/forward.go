@@ -47,7 +47,7 @@ func answererOf(method string) answerer {
 	case adminpb.Admin_TransferLeader_FullMethodName, adminpb.Admin_AddMember_FullMethodName,
 		adminpb.Admin_Promote_FullMethodName, adminpb.Admin_Demote_FullMethodName,
 		adminpb.Admin_Remove_FullMethodName, adminpb.Admin_Drain_FullMethodName,
-		adminpb.Inspect_Verify_FullMethodName:
+		adminpb.Inspect_Verify_FullMethodName, adminpb.Inspect_Bench_FullMethodName:
 		return leaderOnly
 	}
 	return anyMember

@@ -24,6 +24,17 @@ type logEntry struct {
 	Summary  string `json:"summary"`
 }
 
+func newLogEntry(e *adminpb.LogEntry) logEntry {
+	kind := e.GetKind()
+	if kind == "" {
+		kind = e.GetType()
+	}
+	return logEntry{
+		Index: e.GetIndex(), Term: e.GetTerm(), Appended: timestamp(e.GetAppendedUnixMs()), Type: e.GetType(), Kind: kind,
+		Size: e.GetSize(), Summary: e.GetSummary(),
+	}
+}
+
 func logCommand(o *options) *cobra.Command {
 	log := &cobra.Command{
 		Use:   "log",
@@ -99,14 +110,7 @@ func readLog(ctx context.Context, o *options, cmd *cobra.Command, from uint64, l
 	next := max(from, answer.GetCommitIndex()+1)
 	var rows []logEntry
 	for _, e := range answer.GetEntries() {
-		kind := e.GetKind()
-		if kind == "" {
-			kind = e.GetType()
-		}
-		rows = append(rows, logEntry{
-			Index: e.GetIndex(), Term: e.GetTerm(), Appended: timestamp(e.GetAppendedUnixMs()), Type: e.GetType(), Kind: kind,
-			Size: e.GetSize(), Summary: e.GetSummary(),
-		})
+		rows = append(rows, newLogEntry(e))
 		next = e.GetIndex() + 1
 	}
 	return rows, next, nil

@@ -41,6 +41,7 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "raftctl",
 		Short:         "Inspect and steer the raft group of miners",
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -56,7 +57,8 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(membersCommand(o), statusCommand(o), transferCommand(o), certsCommand(), contextsCommand(o),
 		sessionsCommand(o), sessionCommand(o), claimsCommand(o), logCommand(o), watchCommand(o), snapshotCommand(o),
-		healthCommand(o), recoverCommand(o), verifyCommand(o))
+		healthCommand(o), recoverCommand(o), verifyCommand(o),
+		benchCommand(o), debugCommand(o))
 	root.AddCommand(membershipCommands(o)...)
 	if err := o.complete(root); err != nil {
 		panic(err) // a flag that register did not make: caught by every test

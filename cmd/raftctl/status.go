@@ -54,6 +54,10 @@ func askStatus(ctx context.Context, c adminpb.AdminClient) (memberStatus, error)
 	if err != nil {
 		return memberStatus{}, err
 	}
+	return newStatus(s), nil
+}
+
+func newStatus(s *adminpb.StatusResponse) memberStatus {
 	sessions := s.GetSessions()
 	if sessions == nil {
 		sessions = map[string]uint32{}
@@ -64,5 +68,5 @@ func askStatus(ctx context.Context, c adminpb.AdminClient) (memberStatus, error)
 		LeaderID: s.GetLeaderId(), LastContactMS: s.GetLastContactMs(),
 		CommitIndex: s.GetCommitIndex(), AppliedIndex: s.GetAppliedIndex(), LastIndex: s.GetLastIndex(),
 		Sessions: sessions, Waiting: s.GetWaiting(), Drained: s.GetDrained(),
-	}, nil
+	}
 }

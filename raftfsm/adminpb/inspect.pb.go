@@ -1401,11 +1401,327 @@ func (x *MemberHash) GetError() string {
 	return ""
 }
 
+type BenchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rounds        uint32                 `protobuf:"varint,1,opt,name=rounds,proto3" json:"rounds,omitempty"` // at most, in the time that the question has
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BenchRequest) Reset() {
+	*x = BenchRequest{}
+	mi := &file_inspect_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BenchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BenchRequest) ProtoMessage() {}
+
+func (x *BenchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BenchRequest.ProtoReflect.Descriptor instead.
+func (*BenchRequest) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *BenchRequest) GetRounds() uint32 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+type BenchResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Measures      []*Measure             `protobuf:"bytes,1,rep,name=measures,proto3" json:"measures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BenchResponse) Reset() {
+	*x = BenchResponse{}
+	mi := &file_inspect_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BenchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BenchResponse) ProtoMessage() {}
+
+func (x *BenchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BenchResponse.ProtoReflect.Descriptor instead.
+func (*BenchResponse) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *BenchResponse) GetMeasures() []*Measure {
+	if x != nil {
+		return x.Measures
+	}
+	return nil
+}
+
+type Measure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"` // barrier, fsync, round_trip
+	Member        string                 `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	Rounds        uint32                 `protobuf:"varint,3,opt,name=rounds,proto3" json:"rounds,omitempty"`
+	P50Ms         float64                `protobuf:"fixed64,4,opt,name=p50_ms,json=p50Ms,proto3" json:"p50_ms,omitempty"`
+	P99Ms         float64                `protobuf:"fixed64,5,opt,name=p99_ms,json=p99Ms,proto3" json:"p99_ms,omitempty"`
+	MaxMs         float64                `protobuf:"fixed64,6,opt,name=max_ms,json=maxMs,proto3" json:"max_ms,omitempty"`
+	Error         string                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"` // why there is nothing to tell
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Measure) Reset() {
+	*x = Measure{}
+	mi := &file_inspect_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Measure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Measure) ProtoMessage() {}
+
+func (x *Measure) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Measure.ProtoReflect.Descriptor instead.
+func (*Measure) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Measure) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Measure) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Measure) GetRounds() uint32 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+func (x *Measure) GetP50Ms() float64 {
+	if x != nil {
+		return x.P50Ms
+	}
+	return 0
+}
+
+func (x *Measure) GetP99Ms() float64 {
+	if x != nil {
+		return x.P99Ms
+	}
+	return 0
+}
+
+func (x *Measure) GetMaxMs() float64 {
+	if x != nil {
+		return x.MaxMs
+	}
+	return 0
+}
+
+func (x *Measure) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type DebugRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // of the member; empty: the asked one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DebugRequest) Reset() {
+	*x = DebugRequest{}
+	mi := &file_inspect_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DebugRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DebugRequest) ProtoMessage() {}
+
+func (x *DebugRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DebugRequest.ProtoReflect.Descriptor instead.
+func (*DebugRequest) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DebugRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type DebugResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *StatusResponse        `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	GoVersion     string                 `protobuf:"bytes,3,opt,name=go_version,json=goVersion,proto3" json:"go_version,omitempty"`
+	ConfigHash    string                 `protobuf:"bytes,4,opt,name=config_hash,json=configHash,proto3" json:"config_hash,omitempty"`
+	Metrics       string                 `protobuf:"bytes,5,opt,name=metrics,proto3" json:"metrics,omitempty"` // Prometheus text
+	Goroutines    string                 `protobuf:"bytes,6,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
+	Log           []*LogEntry            `protobuf:"bytes,7,rep,name=log,proto3" json:"log,omitempty"` // the end of it, without payloads
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DebugResponse) Reset() {
+	*x = DebugResponse{}
+	mi := &file_inspect_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DebugResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DebugResponse) ProtoMessage() {}
+
+func (x *DebugResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DebugResponse.ProtoReflect.Descriptor instead.
+func (*DebugResponse) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DebugResponse) GetStatus() *StatusResponse {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *DebugResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *DebugResponse) GetGoVersion() string {
+	if x != nil {
+		return x.GoVersion
+	}
+	return ""
+}
+
+func (x *DebugResponse) GetConfigHash() string {
+	if x != nil {
+		return x.ConfigHash
+	}
+	return ""
+}
+
+func (x *DebugResponse) GetMetrics() string {
+	if x != nil {
+		return x.Metrics
+	}
+	return ""
+}
+
+func (x *DebugResponse) GetGoroutines() string {
+	if x != nil {
+		return x.Goroutines
+	}
+	return ""
+}
+
+func (x *DebugResponse) GetLog() []*LogEntry {
+	if x != nil {
+		return x.Log
+	}
+	return nil
+}
+
 var File_inspect_proto protoreflect.FileDescriptor
 
 const file_inspect_proto_rawDesc = "" +
 	"\n" +
-	"\rinspect.proto\x12\x12raftminer.admin.v1\"\x99\x01\n" +
+	"\rinspect.proto\x12\x12raftminer.admin.v1\x1a\vadmin.proto\"\x99\x01\n" +
 	"\x0fSessionsRequest\x12\x1a\n" +
 	"\bsupplier\x18\x01 \x01(\tR\bsupplier\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x14\n" +
@@ -1522,7 +1838,33 @@ const file_inspect_proto_rawDesc = "" +
 	"\bsuffrage\x18\x03 \x01(\tR\bsuffrage\x12\x16\n" +
 	"\x06leader\x18\x04 \x01(\bR\x06leader\x12\x12\n" +
 	"\x04hash\x18\x05 \x01(\fR\x04hash\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error2\xcc\x04\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\"&\n" +
+	"\fBenchRequest\x12\x16\n" +
+	"\x06rounds\x18\x01 \x01(\rR\x06rounds\"H\n" +
+	"\rBenchResponse\x127\n" +
+	"\bmeasures\x18\x01 \x03(\v2\x1b.raftminer.admin.v1.MeasureR\bmeasures\"\xa8\x01\n" +
+	"\aMeasure\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x16\n" +
+	"\x06member\x18\x02 \x01(\tR\x06member\x12\x16\n" +
+	"\x06rounds\x18\x03 \x01(\rR\x06rounds\x12\x15\n" +
+	"\x06p50_ms\x18\x04 \x01(\x01R\x05p50Ms\x12\x15\n" +
+	"\x06p99_ms\x18\x05 \x01(\x01R\x05p99Ms\x12\x15\n" +
+	"\x06max_ms\x18\x06 \x01(\x01R\x05maxMs\x12\x14\n" +
+	"\x05error\x18\a \x01(\tR\x05error\"\x1e\n" +
+	"\fDebugRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x8f\x02\n" +
+	"\rDebugResponse\x12:\n" +
+	"\x06status\x18\x01 \x01(\v2\".raftminer.admin.v1.StatusResponseR\x06status\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1d\n" +
+	"\n" +
+	"go_version\x18\x03 \x01(\tR\tgoVersion\x12\x1f\n" +
+	"\vconfig_hash\x18\x04 \x01(\tR\n" +
+	"configHash\x12\x18\n" +
+	"\ametrics\x18\x05 \x01(\tR\ametrics\x12\x1e\n" +
+	"\n" +
+	"goroutines\x18\x06 \x01(\tR\n" +
+	"goroutines\x12.\n" +
+	"\x03log\x18\a \x03(\v2\x1c.raftminer.admin.v1.LogEntryR\x03log2\xe8\x05\n" +
 	"\aInspect\x12U\n" +
 	"\bSessions\x12#.raftminer.admin.v1.SessionsRequest\x1a$.raftminer.admin.v1.SessionsResponse\x12R\n" +
 	"\aSession\x12\".raftminer.admin.v1.SessionRequest\x1a#.raftminer.admin.v1.SessionResponse\x12R\n" +
@@ -1530,7 +1872,9 @@ const file_inspect_proto_rawDesc = "" +
 	"\x03Log\x12\x1e.raftminer.admin.v1.LogRequest\x1a\x1f.raftminer.admin.v1.LogResponse\x12O\n" +
 	"\x06Events\x12!.raftminer.admin.v1.EventsRequest\x1a\".raftminer.admin.v1.EventsResponse\x12X\n" +
 	"\tStateHash\x12$.raftminer.admin.v1.StateHashRequest\x1a%.raftminer.admin.v1.StateHashResponse\x12O\n" +
-	"\x06Verify\x12!.raftminer.admin.v1.VerifyRequest\x1a\".raftminer.admin.v1.VerifyResponseB0Z.github.com/raftminer/raftminer/raftfsm/adminpbb\x06proto3"
+	"\x06Verify\x12!.raftminer.admin.v1.VerifyRequest\x1a\".raftminer.admin.v1.VerifyResponse\x12L\n" +
+	"\x05Bench\x12 .raftminer.admin.v1.BenchRequest\x1a!.raftminer.admin.v1.BenchResponse\x12L\n" +
+	"\x05Debug\x12 .raftminer.admin.v1.DebugRequest\x1a!.raftminer.admin.v1.DebugResponseB0Z.github.com/raftminer/raftminer/raftfsm/adminpbb\x06proto3"
 
 var (
 	file_inspect_proto_rawDescOnce sync.Once
@@ -1544,7 +1888,7 @@ func file_inspect_proto_rawDescGZIP() []byte {
 	return file_inspect_proto_rawDescData
 }
 
-var file_inspect_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_inspect_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_inspect_proto_goTypes = []any{
 	(*SessionsRequest)(nil),   // 0: raftminer.admin.v1.SessionsRequest
 	(*SessionsResponse)(nil),  // 1: raftminer.admin.v1.SessionsResponse
@@ -1565,6 +1909,12 @@ var file_inspect_proto_goTypes = []any{
 	(*VerifyRequest)(nil),     // 16: raftminer.admin.v1.VerifyRequest
 	(*VerifyResponse)(nil),    // 17: raftminer.admin.v1.VerifyResponse
 	(*MemberHash)(nil),        // 18: raftminer.admin.v1.MemberHash
+	(*BenchRequest)(nil),      // 19: raftminer.admin.v1.BenchRequest
+	(*BenchResponse)(nil),     // 20: raftminer.admin.v1.BenchResponse
+	(*Measure)(nil),           // 21: raftminer.admin.v1.Measure
+	(*DebugRequest)(nil),      // 22: raftminer.admin.v1.DebugRequest
+	(*DebugResponse)(nil),     // 23: raftminer.admin.v1.DebugResponse
+	(*StatusResponse)(nil),    // 24: raftminer.admin.v1.StatusResponse
 }
 var file_inspect_proto_depIdxs = []int32{
 	2,  // 0: raftminer.admin.v1.SessionsResponse.sessions:type_name -> raftminer.admin.v1.SessionRecord
@@ -1574,25 +1924,32 @@ var file_inspect_proto_depIdxs = []int32{
 	10, // 4: raftminer.admin.v1.LogResponse.entries:type_name -> raftminer.admin.v1.LogEntry
 	13, // 5: raftminer.admin.v1.EventsResponse.events:type_name -> raftminer.admin.v1.Event
 	18, // 6: raftminer.admin.v1.VerifyResponse.members:type_name -> raftminer.admin.v1.MemberHash
-	0,  // 7: raftminer.admin.v1.Inspect.Sessions:input_type -> raftminer.admin.v1.SessionsRequest
-	3,  // 8: raftminer.admin.v1.Inspect.Session:input_type -> raftminer.admin.v1.SessionRequest
-	5,  // 9: raftminer.admin.v1.Inspect.Intents:input_type -> raftminer.admin.v1.IntentsRequest
-	8,  // 10: raftminer.admin.v1.Inspect.Log:input_type -> raftminer.admin.v1.LogRequest
-	11, // 11: raftminer.admin.v1.Inspect.Events:input_type -> raftminer.admin.v1.EventsRequest
-	14, // 12: raftminer.admin.v1.Inspect.StateHash:input_type -> raftminer.admin.v1.StateHashRequest
-	16, // 13: raftminer.admin.v1.Inspect.Verify:input_type -> raftminer.admin.v1.VerifyRequest
-	1,  // 14: raftminer.admin.v1.Inspect.Sessions:output_type -> raftminer.admin.v1.SessionsResponse
-	4,  // 15: raftminer.admin.v1.Inspect.Session:output_type -> raftminer.admin.v1.SessionResponse
-	6,  // 16: raftminer.admin.v1.Inspect.Intents:output_type -> raftminer.admin.v1.IntentsResponse
-	9,  // 17: raftminer.admin.v1.Inspect.Log:output_type -> raftminer.admin.v1.LogResponse
-	12, // 18: raftminer.admin.v1.Inspect.Events:output_type -> raftminer.admin.v1.EventsResponse
-	15, // 19: raftminer.admin.v1.Inspect.StateHash:output_type -> raftminer.admin.v1.StateHashResponse
-	17, // 20: raftminer.admin.v1.Inspect.Verify:output_type -> raftminer.admin.v1.VerifyResponse
-	14, // [14:21] is the sub-list for method output_type
-	7,  // [7:14] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	21, // 7: raftminer.admin.v1.BenchResponse.measures:type_name -> raftminer.admin.v1.Measure
+	24, // 8: raftminer.admin.v1.DebugResponse.status:type_name -> raftminer.admin.v1.StatusResponse
+	10, // 9: raftminer.admin.v1.DebugResponse.log:type_name -> raftminer.admin.v1.LogEntry
+	0,  // 10: raftminer.admin.v1.Inspect.Sessions:input_type -> raftminer.admin.v1.SessionsRequest
+	3,  // 11: raftminer.admin.v1.Inspect.Session:input_type -> raftminer.admin.v1.SessionRequest
+	5,  // 12: raftminer.admin.v1.Inspect.Intents:input_type -> raftminer.admin.v1.IntentsRequest
+	8,  // 13: raftminer.admin.v1.Inspect.Log:input_type -> raftminer.admin.v1.LogRequest
+	11, // 14: raftminer.admin.v1.Inspect.Events:input_type -> raftminer.admin.v1.EventsRequest
+	14, // 15: raftminer.admin.v1.Inspect.StateHash:input_type -> raftminer.admin.v1.StateHashRequest
+	16, // 16: raftminer.admin.v1.Inspect.Verify:input_type -> raftminer.admin.v1.VerifyRequest
+	19, // 17: raftminer.admin.v1.Inspect.Bench:input_type -> raftminer.admin.v1.BenchRequest
+	22, // 18: raftminer.admin.v1.Inspect.Debug:input_type -> raftminer.admin.v1.DebugRequest
+	1,  // 19: raftminer.admin.v1.Inspect.Sessions:output_type -> raftminer.admin.v1.SessionsResponse
+	4,  // 20: raftminer.admin.v1.Inspect.Session:output_type -> raftminer.admin.v1.SessionResponse
+	6,  // 21: raftminer.admin.v1.Inspect.Intents:output_type -> raftminer.admin.v1.IntentsResponse
+	9,  // 22: raftminer.admin.v1.Inspect.Log:output_type -> raftminer.admin.v1.LogResponse
+	12, // 23: raftminer.admin.v1.Inspect.Events:output_type -> raftminer.admin.v1.EventsResponse
+	15, // 24: raftminer.admin.v1.Inspect.StateHash:output_type -> raftminer.admin.v1.StateHashResponse
+	17, // 25: raftminer.admin.v1.Inspect.Verify:output_type -> raftminer.admin.v1.VerifyResponse
+	20, // 26: raftminer.admin.v1.Inspect.Bench:output_type -> raftminer.admin.v1.BenchResponse
+	23, // 27: raftminer.admin.v1.Inspect.Debug:output_type -> raftminer.admin.v1.DebugResponse
+	19, // [19:28] is the sub-list for method output_type
+	10, // [10:19] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_inspect_proto_init() }
@@ -1600,13 +1957,14 @@ func file_inspect_proto_init() {
 	if File_inspect_proto != nil {
 		return
 	}
+	file_admin_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inspect_proto_rawDesc), len(file_inspect_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

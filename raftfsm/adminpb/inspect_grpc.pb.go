@@ -26,6 +26,8 @@ const (
 	Inspect_Events_FullMethodName    = "/raftminer.admin.v1.Inspect/Events"
 	Inspect_StateHash_FullMethodName = "/raftminer.admin.v1.Inspect/StateHash"
 	Inspect_Verify_FullMethodName    = "/raftminer.admin.v1.Inspect/Verify"
+	Inspect_Bench_FullMethodName     = "/raftminer.admin.v1.Inspect/Bench"
+	Inspect_Debug_FullMethodName     = "/raftminer.admin.v1.Inspect/Debug"
 )
 
 // InspectClient is the client API for Inspect service.
@@ -50,6 +52,10 @@ type InspectClient interface {
 	StateHash(ctx context.Context, in *StateHashRequest, opts ...grpc.CallOption) (*StateHashResponse, error)
 	// Verify marks an index and gathers the hashes of all members.
 	Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (*VerifyResponse, error)
+	// Bench measures what every decision waits for, from the leader.
+	Bench(ctx context.Context, in *BenchRequest, opts ...grpc.CallOption) (*BenchResponse, error)
+	// Debug is what support needs to know of one member; any member passes it on.
+	Debug(ctx context.Context, in *DebugRequest, opts ...grpc.CallOption) (*DebugResponse, error)
 }
 
 type inspectClient struct {
@@ -130,6 +136,26 @@ func (c *inspectClient) Verify(ctx context.Context, in *VerifyRequest, opts ...g
 	return out, nil
 }
 
+func (c *inspectClient) Bench(ctx context.Context, in *BenchRequest, opts ...grpc.CallOption) (*BenchResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BenchResponse)
+	err := c.cc.Invoke(ctx, Inspect_Bench_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inspectClient) Debug(ctx context.Context, in *DebugRequest, opts ...grpc.CallOption) (*DebugResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DebugResponse)
+	err := c.cc.Invoke(ctx, Inspect_Debug_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // InspectServer is the server API for Inspect service.
 // All implementations must embed UnimplementedInspectServer
 // for forward compatibility.
@@ -152,6 +178,10 @@ type InspectServer interface {
 	StateHash(context.Context, *StateHashRequest) (*StateHashResponse, error)
 	// Verify marks an index and gathers the hashes of all members.
 	Verify(context.Context, *VerifyRequest) (*VerifyResponse, error)
+	// Bench measures what every decision waits for, from the leader.
+	Bench(context.Context, *BenchRequest) (*BenchResponse, error)
+	// Debug is what support needs to know of one member; any member passes it on.
+	Debug(context.Context, *DebugRequest) (*DebugResponse, error)
 	mustEmbedUnimplementedInspectServer()
 }
 
@@ -182,6 +212,12 @@ func (UnimplementedInspectServer) StateHash(context.Context, *StateHashRequest) 
 }
 func (UnimplementedInspectServer) Verify(context.Context, *VerifyRequest) (*VerifyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Verify not implemented")
+}
+func (UnimplementedInspectServer) Bench(context.Context, *BenchRequest) (*BenchResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Bench not implemented")
+}
+func (UnimplementedInspectServer) Debug(context.Context, *DebugRequest) (*DebugResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Debug not implemented")
 }
 func (UnimplementedInspectServer) mustEmbedUnimplementedInspectServer() {}
 func (UnimplementedInspectServer) testEmbeddedByValue()                 {}
@@ -330,6 +366,42 @@ func _Inspect_Verify_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Inspect_Bench_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BenchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InspectServer).Bench(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inspect_Bench_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InspectServer).Bench(ctx, req.(*BenchRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inspect_Debug_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DebugRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InspectServer).Debug(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inspect_Debug_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InspectServer).Debug(ctx, req.(*DebugRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Inspect_ServiceDesc is the grpc.ServiceDesc for Inspect service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -364,6 +436,14 @@ var Inspect_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Verify",
 			Handler:    _Inspect_Verify_Handler,
+		},
+		{
+			MethodName: "Bench",
+			Handler:    _Inspect_Bench_Handler,
+		},
+		{
+			MethodName: "Debug",
+			Handler:    _Inspect_Debug_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
