@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ func serveAdmin(t *testing.T, m *member) (socket string) {
 			t.Errorf("admin API of %s: %v", m.cfg.NodeID, err)
 		}
 	})
+	waitFor(t, "the admin socket is there", func() bool { _, err := os.Stat(socket); return err == nil })
 	return socket
 }
 

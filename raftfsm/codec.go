@@ -63,13 +63,10 @@ func EncodeCommand(cmd Command) ([]byte, error) {
 
 // DecodeCommand reads a log entry. The command shares no memory with entry.
 func DecodeCommand(entry []byte) (Command, error) {
-	if len(entry) < envelopeSize {
-		return nil, fmt.Errorf("%w: command of %d bytes", ErrCorrupt, len(entry))
+	if err := checkEnvelope(entry); err != nil {
+		return nil, err
 	}
 	version, kind, payload := entry[0], Kind(entry[1]), entry[envelopeSize:]
-	if got, want := checksum(entry[0], entry[1], payload), binary.BigEndian.Uint32(entry[2:]); got != want {
-		return nil, fmt.Errorf("%w: command checksum is %08x, entry says %08x", ErrCorrupt, got, want)
-	}
 	if version != commandVersion {
 		return nil, fmt.Errorf("%w: version %d, this build knows %d", ErrUnknownCommand, version, commandVersion)
 	}
@@ -85,6 +82,17 @@ func DecodeCommand(entry []byte) (Command, error) {
 		return nil, fmt.Errorf("%w: command of kind %d: %w", ErrCorrupt, kind, err)
 	}
 	return cmd, nil
+}
+
+// checkEnvelope holds an entry against its checksum.
+func checkEnvelope(entry []byte) error {
+	if len(entry) < envelopeSize {
+		return fmt.Errorf("%w: command of %d bytes", ErrCorrupt, len(entry))
+	}
+	if got, want := checksum(entry[0], entry[1], entry[envelopeSize:]), binary.BigEndian.Uint32(entry[2:]); got != want {
+		return fmt.Errorf("%w: command checksum is %08x, entry says %08x", ErrCorrupt, got, want)
+	}
+	return nil
 }
 
 func checksum(version, kind byte, payload []byte) uint32 {

@@ -351,10 +351,10 @@ func TestRecover(t *testing.T) {
 	}
 	c.start(left)
 	promoted(t, leader, left)
-	left.node.View(func(s *State) {
-		if s.SessionCount() != 1 {
-			t.Errorf("the added member has %d sessions", s.SessionCount())
-		}
+	waitFor(t, "the added member has the session", func() bool {
+		sessions := 0
+		left.node.View(func(s *State) { sessions = s.SessionCount() })
+		return sessions == 1
 	})
 }
 

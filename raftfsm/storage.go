@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
-	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // ErrInUse is the refusal to touch the files of a node that runs.
@@ -30,30 +28,25 @@ type storage struct {
 
 // openStorage opens the files of a data directory. A damaged log is an error: the
 // node must not start empty and forget what it voted for.
-func openStorage(dir string, log hclog.Logger) (s storage, err error) {
+func openStorage(dir string, log hclog.Logger) (storage, error) {
 	path := filepath.Join(dir, logFile)
-	defer func() {
-		if r := recover(); r != nil { // bbolt panics on damaged pages
-			err = fmt.Errorf("%w: raft log %s: %v", ErrCorrupt, path, r)
-		}
-	}()
-	store, err := raftboltdb.New(raftboltdb.Options{
-		Path:        path,
-		BoltOptions: &bbolt.Options{Timeout: time.Second}, // another process holds the lock
-	})
-	switch {
-	case errors.Is(err, bbolterrors.ErrTimeout):
-		return storage{}, fmt.Errorf("raft log %s %w", path, ErrInUse)
-	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrChecksum),
-		errors.Is(err, bbolterrors.ErrVersionMismatch):
-		return storage{}, fmt.Errorf("%w: raft log %s: %w", ErrCorrupt, path, err)
+	if err := checkLogFile(path); err != nil {
+		return storage{}, err
 	}
+	var store *raftboltdb.BoltStore
+	err := intact(path, func() (err error) {
+		store, err = raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{Timeout: lockPatience}})
+		return err
+	})
 	if err != nil {
-		return storage{}, fmt.Errorf("open raft log %s: %w", path, err)
+		return storage{}, err
 	}
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, log)
 	if err != nil {
 		return storage{}, errors.Join(fmt.Errorf("open snapshots in %s: %w", dir, err), store.Close())
+	}
+	if err := intact(path, func() error { return checkLog(store, snapshots) }); err != nil {
+		return storage{}, errors.Join(err, store.Close())
 	}
 	return storage{logs: store, stable: store, snapshots: snapshots, close: store}, nil
 }
