@@ -348,7 +348,7 @@ func (s *sim) check() error {
 }
 
 // simulate runs one schedule and returns what it broke.
-func simulate(t *testing.T, seed uint64, forgetful bool) (result error, acknowledged int) {
+func simulate(t *testing.T, seed uint64, forgetful bool) (acknowledged int, result error) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, seed, 3)
 		defer s.end()
@@ -365,7 +365,7 @@ func simulate(t *testing.T, seed uint64, forgetful bool) (result error, acknowle
 		result = s.settle()
 		acknowledged = len(s.writes)
 	})
-	return result, acknowledged
+	return acknowledged, result
 }
 
 func TestRandomSchedules(t *testing.T) {
@@ -379,7 +379,7 @@ func TestRandomSchedules(t *testing.T) {
 			t.Parallel()
 			total := 0
 			for seed := shard; seed < schedules; seed += shards {
-				err, acknowledged := simulate(t, seed, false)
+				acknowledged, err := simulate(t, seed, false)
 				if err != nil {
 					t.Errorf("seed %d: %v", seed, err)
 				}
@@ -395,7 +395,7 @@ func TestRandomSchedules(t *testing.T) {
 // The test above must be able to fail: with disks that forget, it does.
 func TestForgetfulDisksAreNoticed(t *testing.T) {
 	for seed := range uint64(200) {
-		if err, _ := simulate(t, seed, true); err != nil {
+		if _, err := simulate(t, seed, true); err != nil {
 			t.Logf("seed %d: %v", seed, err)
 			return
 		}
