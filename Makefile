@@ -44,8 +44,11 @@ lint: ## gofmt, vet and staticcheck
 bench-ring: ## ring verification against ring-go, in one run; ends with JSON
 	@scripts/bench-ring.sh
 
-.PHONY: help build demo test test-unit test-system bench lint fuzz proto docs clean
-.PHONY: bench-ring bench-ingest kill-ingest bench-failover bench-calm
+bench-ingest: ## from the stream into stored trees, miner and Redis on one core; ends with JSON
+	@scripts/bench-ingest.sh
+
+kill-ingest: ## 1,000 owners killed inside the flush, the trees compared with a reference; ends with JSON
+	@scripts/kill-ingest.sh
 
 fuzz: ## every fuzz target for a minute
 	scripts/fuzz.sh

@@ -116,12 +116,13 @@ func (e *Engine) step(ctx context.Context, block chain.Block) error {
 
 // input joins the replicated sessions with those that only the trees know yet.
 func (e *Engine) input(ctx context.Context, height int64, marks *marks) (Input, error) {
-	in := Input{Height: height, Windows: make(map[int64]chain.Windows)}
+	in := Input{Height: height, Windows: make(map[int64]chain.Windows), Archives: wantedArchives(e.log.Voters())}
 	in.Held, in.Sent = marks.snapshot()
 	known := make(map[chain.SessionKey]bool)
 	e.log.View(func(s *raftfsm.State) {
 		for session := range s.Sessions() {
 			known[session.Ref.Key()] = true
+			session.Archives = membersOf(s, session.Archives)
 			in.Sessions = append(in.Sessions, session)
 		}
 		for intent := range s.Intents() {

@@ -62,6 +62,7 @@ func (e *Engine) act(ctx context.Context, block chain.Block, a Action, marks *ma
 	case ActionProve:
 		return e.prove(ctx, block, a.Sessions, marks)
 	case ActionClaim:
+		e.noteUnarchived(a.Sessions)
 		return e.submit(ctx, block, raftfsm.EffectClaim, claimMessages(a.Sessions), marks)
 	case ActionSeal:
 		return e.seal(ctx, a.Sessions[0])

@@ -228,6 +228,7 @@ func (f *fakeTrees) Trim(context.Context, ingest.Mark) error { return nil }
 // stateLog is the replicated state without a network: what is tested here is
 // the engine against the real rules of the state.
 type stateLog struct {
+	voters  int // a tree is archived by as many, at most two, before it is claimed
 	mu      sync.Mutex
 	state   *raftfsm.State
 	deposed bool
@@ -238,6 +239,8 @@ func (l *stateLog) Apply(_ context.Context, cmd raftfsm.Command) (raftfsm.Result
 	defer l.mu.Unlock()
 	return l.state.Apply(cmd)
 }
+
+func (l *stateLog) Voters() int { return l.voters }
 
 func (l *stateLog) VerifyLeader(context.Context) error {
 	if l.deposed {

@@ -25,6 +25,9 @@ type Input struct {
 	Sessions []raftfsm.Session
 	Intents  []raftfsm.Intent
 	Windows  map[int64]chain.Windows // by session end height
+	// Archives is on how many nodes the leaves of a tree should be before it is
+	// claimed.
+	Archives int
 	// Held are the sessions of which an action failed in this block, and Sent
 	// the intents that were broadcast in it: both wait for the next block.
 	Held map[chain.SessionKey]bool
@@ -114,10 +117,16 @@ func (p *planner) sealed(s raftfsm.Session, w chain.Windows) {
 		p.end(s, raftfsm.StageLost, ReasonClaimWindowPast)
 	case p.Height == w.ClaimClose || open:
 		// Too late for a new transaction, or one is under way.
+	case len(s.Archives) < p.Archives && p.Height < archiveUntil(w):
+		// A claim binds to a proof: first it must be sure to be possible.
 	default:
 		p.claim = append(p.claim, s)
 	}
 }
+
+// archiveUntil is when a claim does not wait for archives any longer: half of
+// the window is left for attempts.
+func archiveUntil(w chain.Windows) int64 { return w.ClaimOpen + (w.ClaimClose-w.ClaimOpen)/2 }
 
 func (p *planner) claimed(s raftfsm.Session, w chain.Windows) {
 	open := p.effects[effectKey{raftfsm.EffectProof, s.Ref.Key()}].open

@@ -18,7 +18,8 @@ import (
 // of one statement a line; # starts a comment.
 //
 //	windows END grace=.. claim=OPEN..CLOSE proof=OPEN..CLOSE settle=..
-//	session NAME end=END stage=STAGE [supplier=..] [count=..] [proof=required|not] [ended=HEIGHT]
+//	session NAME end=END stage=STAGE [supplier=..] [count=..] [proof=required|not] [ended=HEIGHT] [archives=A,B]
+//	archives N     claims wait until so many nodes have archived the tree
 //	intent NAME kind=claim|proof status=pending|landed|dead sessions=A,B [code=..]
 //	held NAME      an action for the session failed in this block
 //	sent NAME      the intent was broadcast in this block
@@ -84,6 +85,8 @@ func (s *scenario) statement(words []string) error {
 		w.ClaimOpen, w.ClaimClose = args.span("claim")
 		w.ProofOpen, w.ProofClose = args.span("proof")
 		s.in.Windows[number(words[1])] = w
+	case "archives":
+		s.in.Archives = int(number(words[1]))
 	case "session":
 		return s.session(words[1], args)
 	case "intent":
@@ -119,6 +122,9 @@ func (s *scenario) session(name string, args option) error {
 	}
 	if args["supplier"] != "" {
 		session.Ref.Supplier = args["supplier"]
+	}
+	if args["archives"] != "" {
+		session.Archives = strings.Split(args["archives"], ",")
 	}
 	if args["count"] != "" {
 		session.Count = uint64(args.number("count"))

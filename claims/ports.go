@@ -50,6 +50,7 @@ type Log interface {
 	Apply(ctx context.Context, cmd raftfsm.Command) (raftfsm.Result, error)
 	VerifyLeader(ctx context.Context) error
 	View(f func(*raftfsm.State))
+	Voters() int
 }
 
 // Stream is the log of relays behind the trees.

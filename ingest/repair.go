@@ -37,9 +37,6 @@ func damaged(err error) (chain.SessionKey, bool) {
 // errUnrepaired: the root of a sealed tree cannot be reached any more.
 var errUnrepaired = errors.New("relays of the sealed tree are lost")
 
-// scanCount is how many nodes one HSCAN looks at.
-const scanCount = 1000
-
 // repair builds a tree again whose nodes Redis has lost in part. Inner nodes
 // follow from the leaves; leaves that are lost too are looked for in the stream.
 // An open session goes on with what there is, and what is not is reported.
@@ -87,22 +84,13 @@ func (p *partition) regrow(ctx context.Context, s *session, tree *sessiontree.Tr
 		_, err := tree.Add(ctx, sessiontree.Key(relay), relay, s.head.Weight)
 		return err
 	}
-	nodes := p.rdb.HScan(ctx, p.keys.Nodes(s.head.Ref.Key()), 0, "", scanCount).Iterator()
-	for nodes.Next(ctx) && nodes.Err() == nil {
-		digest := nodes.Val()
-		if !nodes.Next(ctx) {
-			break
-		}
-		relay, ok := sessiontree.LeafRelay(digest, []byte(nodes.Val()), s.head.Weight)
-		if !ok {
-			continue
+	for relay, err := range Leaves(ctx, p.rdb, p.keys, s.head.Ref.Key(), s.head.Weight) {
+		if err != nil {
+			return err
 		}
 		if err := add(relay); err != nil {
 			return err
 		}
-	}
-	if err := nodes.Err(); err != nil {
-		return fmt.Errorf("read nodes: %w", err)
 	}
 	return p.replay(ctx, s, add)
 }

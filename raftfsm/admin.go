@@ -36,6 +36,7 @@ func ServeAdmin(ctx context.Context, n *Node, path string) error {
 	server := grpc.NewServer(grpc.UnaryInterceptor(service.passOn), grpc.MaxRecvMsgSize(maxMessage))
 	adminpb.RegisterAdminServer(server, service)
 	adminpb.RegisterInspectServer(server, &inspect{node: n})
+	registerPeer(server, n)
 	stopped := context.AfterFunc(ctx, func() {
 		timer := time.AfterFunc(adminStop, server.Stop)
 		server.GracefulStop()

@@ -20,6 +20,7 @@ const (
 	KindDrain      Kind = 11
 	KindMark       Kind = 12
 	KindCompare    Kind = 13
+	KindArchived   Kind = 14
 )
 
 // CommandSet is the newest set of kinds that this build understands. A kind of a
@@ -27,15 +28,18 @@ const (
 // would stop at the entry.
 const (
 	firstCommandSet = 1
-	CommandSet      = 2
+	CommandSet      = 3
 )
 
 // since is the set that a kind came with.
 func (k Kind) since() uint8 {
-	if k <= KindRetire {
+	switch {
+	case k <= KindRetire:
 		return firstCommandSet
+	case k <= KindCompare:
+		return 2
 	}
-	return 2
+	return 3
 }
 
 // Command is one entry of the replicated log. Apply must depend on nothing but
@@ -159,6 +163,8 @@ func newCommand(k Kind) (Command, bool) {
 		return &Mark{}, true
 	case KindCompare:
 		return &Compare{}, true
+	case KindArchived:
+		return &Archived{}, true
 	}
 	return nil, false
 }

@@ -20,6 +20,9 @@ type Session struct {
 	ProofHeight   int64     `cbor:"10,keyasint,omitempty"`
 	EndedHeight   int64     `cbor:"11,keyasint,omitempty"` // when it became terminal
 	Upokt         uint64    `cbor:"12,keyasint,omitempty"` // paid at settlement
+
+	// Archives are the nodes that keep the leaves of the sealed tree, sorted.
+	Archives []string `cbor:"13,keyasint,omitempty"`
 }
 
 // ProofNeed is the chain's verdict on whether a claim must be proved. It is

@@ -10,6 +10,7 @@ var kindNames = [...]string{
 	KindIntend: "Intend", KindResolve: "Resolve", KindAdvance: "Advance", KindForget: "Forget",
 	KindAdmit: "Admit", KindRetire: "Retire", KindDrain: "Drain",
 	KindMark: "Mark", KindCompare: "Compare",
+	KindArchived: "Archived",
 }
 
 // String is the name that operators see.

@@ -7,13 +7,17 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/claims"
 	"github.com/raftminer/raftminer/config"
 	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/ingest/archive"
 	"github.com/raftminer/raftminer/raftfsm"
 )
 
@@ -39,6 +43,9 @@ type miner struct {
 	claimsMetrics *claims.Metrics
 	ingestMetrics *ingest.Metrics
 	terms         claims.Config
+
+	archive        *archive.Archive
+	archivedProofs prometheus.Counter
 }
 
 func runMiner(ctx context.Context, path string) error {
@@ -57,6 +64,12 @@ func runMiner(ctx context.Context, path string) error {
 		GasPrice: price, GasAdjustment: c.cfg.Tx.GasAdjustment, MaxGas: c.cfg.Tx.GasLimit,
 		Memo: "raftminer " + c.cfg.Cluster.ID,
 	}
+	if m.archive, err = archive.Open(filepath.Join(c.cfg.Miner.DataDir, "archive")); err != nil {
+		return err
+	}
+	m.archivedProofs = promauto.With(c.registry).NewCounter(prometheus.CounterOpts{
+		Name: "ha_miner_proofs_from_archive_total", Help: "Proofs made from this node's archive because Redis did not have the tree.",
+	})
 	if m.node, err = raftfsm.Open(m.raftConfig(), c.registry, c.log); err != nil {
 		return err
 	}
@@ -88,6 +101,11 @@ func (m *miner) run(ctx context.Context) error {
 			return nil
 		},
 		func(error) { stopComparing() })
+	archivist := claims.NewArchivist(m.cfg.Miner.NodeID, m.node, m.archive, m.leaves, m.registry, m.log)
+	archiveCtx, stopArchive := context.WithCancel(context.Background())
+	group.Add(
+		func() error { archivist.Run(archiveCtx); return nil },
+		func(error) { stopArchive() })
 	m.log.Info("miner started", zap.String("node", m.cfg.Miner.NodeID), zap.Int("suppliers", len(m.keys)))
 	return group.Run()
 }
@@ -95,16 +113,17 @@ func (m *miner) run(ctx context.Context) error {
 // lead is this node's work for as long as its epoch is the open one. Any error
 // ends the leadership: a leader that cannot work must not stay one.
 func (m *miner) lead(ctx context.Context, epoch raftfsm.Epoch) error {
-	owner, err := m.acquire(ctx, epoch)
-	if err != nil {
-		return err
-	}
-	m.log.Info("partitions acquired", zap.Stringer("epoch", epoch), zap.Int("sessions", len(owner.Heads())))
-	engine := claims.New(m.terms, epoch, m.feed, m.chain, m.node, owner, m.keys, m.claimsMetrics, m.log)
+	trees := newOwnership(m)
+	engine := claims.New(m.terms, epoch, m.feed, m.chain, m.node, trees, m.keys, m.claimsMetrics, m.log)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return owner.Run(ctx) })
-	group.Go(func() error { return engine.Run(ctx) })
+	group.Go(func() error { return trees.run(ctx, epoch) })
+	group.Go(func() error { trees.settle(ctx); return engine.Run(ctx) })
 	return group.Wait()
+}
+
+// leaves reads a sealed tree from Redis.
+func (m *miner) leaves(ctx context.Context, key chain.SessionKey, weight uint64) archive.Leaves {
+	return ingest.Leaves(ctx, m.redis, m.names, key, weight)
 }
 
 func (m *miner) leaderKnown() error {

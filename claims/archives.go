@@ -1,0 +1,38 @@
+package claims
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+// wantedArchives is the leader and a follower, if there is one.
+func wantedArchives(voters int) int { return min(2, voters) }
+
+// membersOf are those nodes that are still in the group. What a node archived
+// that left is gone.
+func membersOf(s *raftfsm.State, nodes []string) (members []string) {
+	for _, node := range nodes {
+		if _, ok := s.Enrolment(node); ok {
+			members = append(members, node)
+		}
+	}
+	return members
+}
+
+// noteUnarchived says which sessions are claimed although a proof of them might
+// depend on one copy: their window would not wait.
+func (e *Engine) noteUnarchived(sessions []raftfsm.Session) {
+	wanted := wantedArchives(e.log.Voters())
+	for _, s := range sessions {
+		if len(s.Archives) >= wanted {
+			continue
+		}
+		e.metrics.unarchived.Inc()
+		e.logger.Warn("claimed before its tree was archived: its proof depends on Redis or on one node", append(sessionFields(s.Ref),
+			zap.Strings("archives", s.Archives), zap.Int("wanted", wanted), zap.String("reason", reasonWindow))...)
+	}
+}
+
+// reasonWindow: half of the claim window was over.
+const reasonWindow = "claim_window_half_past"

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+const (
+	// engineWait is how long claims wait for the partitions. What needs none of
+	// them goes on then.
+	engineWait = 500 * time.Millisecond
+	// proveTimeout bounds a proof out of Redis, and proveAside is how long none is
+	// tried after one failed.
+	proveTimeout = 2 * time.Second
+	proveAside   = 5 * time.Second
+)
+
+// errNoOwnership: Redis was not reached since this leadership began.
+var errNoOwnership = errors.New("no partition is acquired: redis cannot be reached")
+
+// ownership is a leader's hold on the partitions. Without one it leads all the
+// same: what is sealed can be claimed from the log and proven from the archive.
+type ownership struct {
+	*miner
+	owner  atomic.Pointer[ingest.Owner] // nil until acquired
+	got    chan struct{}                // closed then
+	broken atomic.Int64                 // unix nanoseconds of the last proof that Redis failed
+}
+
+func newOwnership(m *miner) *ownership { return &ownership{miner: m, got: make(chan struct{})} }
+
+// run acquires, and owns until ctx ends.
+func (o *ownership) run(ctx context.Context, epoch raftfsm.Epoch) error {
+	owner, err := o.acquire(ctx, epoch)
+	if err != nil {
+		return err
+	}
+	o.owner.Store(owner)
+	close(o.got)
+	o.log.Info("partitions acquired", zap.Stringer("epoch", epoch), zap.Int("sessions", len(owner.Heads())))
+	return owner.Run(ctx)
+}
+
+// settle waits a little for the partitions.
+func (o *ownership) settle(ctx context.Context) {
+	timer := time.NewTimer(engineWait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-o.got:
+	}
+}
+
+// Mark implements claims.Stream.
+func (o *ownership) Mark() ingest.Mark {
+	if owner := o.owner.Load(); owner != nil {
+		return owner.Mark()
+	}
+	return nil
+}
+
+// Trim implements claims.Stream.
+func (o *ownership) Trim(ctx context.Context, mark ingest.Mark) error {
+	if owner := o.owner.Load(); owner != nil {
+		return owner.Trim(ctx, mark)
+	}
+	return nil
+}
+
+// Heads implements claims.Trees.
+func (o *ownership) Heads() []ingest.Head {
+	if owner := o.owner.Load(); owner != nil {
+		return owner.Heads()
+	}
+	return nil
+}
+
+// Seal implements claims.Trees.
+func (o *ownership) Seal(ctx context.Context, key chain.SessionKey) (ingest.Head, error) {
+	if owner := o.owner.Load(); owner != nil {
+		return owner.Seal(ctx, key)
+	}
+	return ingest.Head{}, errNoOwnership
+}
+
+// Forget implements claims.Trees.
+func (o *ownership) Forget(ctx context.Context, key chain.SessionKey) error {
+	if owner := o.owner.Load(); owner != nil {
+		return owner.Forget(ctx, key)
+	}
+	return errNoOwnership
+}
+
+// Prove implements claims.Trees: from Redis, and if that fails from this node's
+// archive.
+func (o *ownership) Prove(ctx context.Context, key chain.SessionKey, path []byte) ([]byte, error) {
+	proof, err := o.proveStored(ctx, key, path)
+	if err == nil {
+		return proof, nil
+	}
+	var root []byte
+	o.node.View(func(s *raftfsm.State) {
+		if session, ok := s.Session(key); ok {
+			root = session.Root
+		}
+	})
+	proof, archiveErr := o.archive.Prove(ctx, key, root, path)
+	if archiveErr != nil {
+		return nil, fmt.Errorf("%w; %w", err, archiveErr)
+	}
+	o.archivedProofs.Inc()
+	o.log.Warn("proven from the archive: redis does not have the tree", zap.String("supplier", key.Supplier),
+		zap.String("session", key.SessionID), zap.Error(err))
+	return proof, nil
+}
+
+func (o *ownership) proveStored(ctx context.Context, key chain.SessionKey, path []byte) ([]byte, error) {
+	owner := o.owner.Load()
+	if owner == nil || time.Since(time.Unix(0, o.broken.Load())) < proveAside {
+		return nil, errNoOwnership
+	}
+	ctx, cancel := context.WithTimeout(ctx, proveTimeout)
+	defer cancel()
+	proof, err := owner.Prove(ctx, key, path)
+	if err != nil {
+		o.broken.Store(time.Now().UnixNano())
+	}
+	return proof, err
+}
