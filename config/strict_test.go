@@ -69,9 +69,12 @@ func TestStrict(t *testing.T) {
 		"websocket over http": {
 			[]string{"rest: {url", "websocket: {url"},
 			[]string{
-				"f:27: services.eth.backends.websocket: websocket backends are not served by this version: it serves jsonrpc, rest, cometbft",
 				"f:27: services.eth.backends.websocket.url: must be a URL with scheme ws or wss",
 			},
+		},
+		"grpc": {
+			[]string{"rest: {url", "grpc: {url"},
+			[]string{"f:27: services.eth.backends.grpc: grpc backends are not served by this version: it serves jsonrpc, rest, cometbft, websocket"},
 		},
 		"misspelt websocket": {
 			[]string{"rest: {url", "websockets: {url"},

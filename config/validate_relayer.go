@@ -8,7 +8,7 @@ import (
 )
 
 // BackendTypes are the RPC types that a service can have a backend for.
-var BackendTypes = []string{"jsonrpc", "rest", "cometbft"}
+var BackendTypes = []string{"jsonrpc", "rest", "cometbft", "websocket"}
 
 // defaultBackend serves requests that name no RPC type.
 const defaultBackend = "jsonrpc"

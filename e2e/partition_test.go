@@ -10,7 +10,7 @@ import (
 
 // stillness is how long something that must not happen is watched for: several
 // election timeouts.
-const stillness = 2 * time.Second
+const stillness = 3 * time.Second
 
 // Every partition that three miners can suffer, while relays flow: the group has
 // one leader throughout that stores relays, followers that are cut off disturb

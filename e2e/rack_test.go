@@ -132,11 +132,14 @@ func (r *rack) edit(certs string) func(name string, config map[string]any) {
 		redis["url"] = r.through(redis["url"].(string))
 		node := config["chain"].(map[string]any)["nodes"].([]any)[0].(map[string]any)
 		node["rpc"], node["grpc"] = r.through(node["rpc"].(string)), r.through(node["grpc"].(string))
-		config["miner"].(map[string]any)["raft"].(map[string]any)["tls"] = map[string]any{
+		raft := config["miner"].(map[string]any)["raft"].(map[string]any)
+		raft["tls"] = map[string]any{
 			"ca":   filepath.Join(certs, "ca.crt"),
 			"cert": filepath.Join(certs, name+".crt"),
 			"key":  filepath.Join(certs, name+".key"),
 		}
+		// Nothing but a cut may move leadership, however busy the machine is.
+		raft["heartbeat_timeout"], raft["election_timeout"], raft["leader_lease_timeout"] = "1s", "1s", "500ms"
 	}
 }
 

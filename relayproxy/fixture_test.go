@@ -226,7 +226,8 @@ func post(t testing.TB, url string, body []byte, headers ...string) (int, *servi
 type fakeChain struct {
 	mu           sync.Mutex
 	height       int64
-	next         int64 // the block that Next brings; 0 is none
+	next         int64      // the block that Next brings; 0 is none
+	blocks       chan int64 // when set, Next waits for one of these
 	ring         [][]byte
 	session      *sessiontypes.Session
 	target       []byte
@@ -247,7 +248,14 @@ func (c *fakeChain) Latest() chain.Block {
 }
 
 // Next brings the block that the test set as the next one, if any.
-func (c *fakeChain) Next(_ context.Context, height int64) (chain.Block, error) {
+func (c *fakeChain) Next(ctx context.Context, height int64) (chain.Block, error) {
+	if c.blocks != nil {
+		select {
+		case c.next = <-c.blocks:
+		case <-ctx.Done():
+			return chain.Block{}, ctx.Err()
+		}
+	}
 	if c.next <= height {
 		return chain.Block{}, context.DeadlineExceeded
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
 )
 
@@ -16,6 +17,10 @@ const contentType = "application/x-protobuf"
 // fasthttp reuses the request's buffers when it returns; the pipeline copies
 // what it keeps.
 func (s *Server) handleHTTP(ctx *fasthttp.RequestCtx) {
+	if websocket.FastHTTPIsWebSocketUpgrade(ctx) {
+		s.handleWebSocket(ctx)
+		return
+	}
 	out, r, refusal := s.pipeline.serve(s.base, ctx.PostBody(), ctx.Request.Header.Peek(headerRPCType), time.Now())
 	if s.draining.Load() {
 		ctx.SetConnectionClose()

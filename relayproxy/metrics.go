@@ -21,6 +21,7 @@ type metrics struct {
 	rejected                            *prometheus.CounterVec   // + reason
 	latency, validation                 *prometheus.HistogramVec // service_id, rpc_type
 	backendLatency                      *prometheus.HistogramVec // + outcome
+	webSockets                          prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -43,7 +44,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		validation:     histogram("validation_latency_seconds", "Verification of a request: session, ring signature, price."),
 		backendLatency: histogram("backend_latency_seconds", "Backend calls by outcome.", "outcome"),
 	}
-	for _, c := range []prometheus.Collector{m.received, m.served, m.rejected, m.mined, m.published, m.skipped, m.latency, m.validation, m.backendLatency} {
+	m.webSockets = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "ha_relayer", Name: "websocket_connections_active", Help: "WebSockets of clients that are open.",
+	})
+	for _, c := range []prometheus.Collector{m.webSockets, m.received, m.served, m.rejected, m.mined, m.published, m.skipped, m.latency, m.validation, m.backendLatency} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -76,6 +76,27 @@ var wireForms = [reasonCount]wireForm{
 	ReasonPublish:              {"publish", codespaceProxy, 5, "internal error", true},
 }
 
+// Close codes of a WebSocket, as clients of the field read them.
+const (
+	closeSessionExpired = 4000
+	closeInvalid        = 4001
+	closeBackend        = 4003
+	closeInternal       = 1011
+)
+
+// closeCode is how a WebSocket ends for the reason.
+func (r Reason) closeCode() int {
+	switch r {
+	case ReasonSessionExpired:
+		return closeSessionExpired
+	case ReasonBackendUnreachable, ReasonBackendTimeout, ReasonResponseTooLarge, ReasonEmptyResponse:
+		return closeBackend
+	case ReasonChain, ReasonSign, ReasonPublish:
+		return closeInternal
+	}
+	return closeInvalid
+}
+
 // String is the reason as a metric label.
 func (r Reason) String() string { return wireForms[r].label }
 

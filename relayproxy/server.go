@@ -39,6 +39,8 @@ type Deps struct {
 type Server struct {
 	pipeline *pipeline
 	refusals *refusals
+	metrics  *metrics
+	sockets  *sockets
 	http     *fasthttp.Server
 	base     context.Context // of every relay; ends when shutdown gives up waiting
 	abort    context.CancelFunc
@@ -67,7 +69,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 			routes: table, maxRequestBody: cfg.maxRequestBody(), keys: deps.Keys, head: deps.Head,
 			sessions: deps.Sessions, services: deps.Services, verifier: deps.Verifier, publisher: deps.Publisher,
 		},
-		refusals: newRefusals(m, deps.Log),
+		refusals: newRefusals(m, deps.Log), metrics: m, sockets: newSockets(),
 	}
 	s.base, s.abort = context.WithCancel(context.Background())
 	s.http = newHTTPServer(s, cfg)
@@ -120,7 +122,7 @@ func (s *Server) Drain() { s.draining.Store(true) }
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.abort()
-	if err := s.http.ShutdownWithContext(ctx); err != nil {
+	if err := errors.Join(s.http.ShutdownWithContext(ctx), s.sockets.close(ctx)); err != nil {
 		return fmt.Errorf("finish relays in flight: %w", err)
 	}
 	return nil

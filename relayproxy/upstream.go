@@ -22,6 +22,7 @@ const (
 // upstream sends relays to one backend.
 type upstream struct {
 	target        target
+	url           string // of a WebSocket
 	client        *fasthttp.HostClient
 	headers       map[string]string
 	authorization string
@@ -33,7 +34,7 @@ func newUpstream(b Backend, s Service) (*upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	up := &upstream{target: t, headers: b.Headers, pocketHeaders: s.ForwardPocketHeaders}
+	up := &upstream{target: t, url: u.String(), headers: b.Headers, pocketHeaders: s.ForwardPocketHeaders}
 	if b.Username != "" || b.Password != "" {
 		up.authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(b.Username+":"+b.Password))
 	}

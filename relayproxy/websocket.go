@@ -1,0 +1,81 @@
+package relayproxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/fasthttp/websocket"
+	"github.com/valyala/fasthttp"
+)
+
+// Headers of a WebSocket handshake that name the service, in the spellings of the
+// clients there are.
+var handshakeService = []string{"Target-Service-Id", "Pocket-Service-Id"}
+
+// rpcTypeWebSocket is the Rpc-Type of every request on a WebSocket.
+var rpcTypeWebSocket = []byte{'0' + byte(RPCWebSocket)}
+
+// errGoingAway ends bridges when the server shuts down.
+var errGoingAway = errors.New("server is shutting down")
+
+// sockets are the open bridges. fasthttp forgets a connection that was upgraded.
+type sockets struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	open   sync.WaitGroup
+}
+
+func newSockets() *sockets {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	return &sockets{ctx: ctx, cancel: cancel}
+}
+
+// close tells every bridge to end and waits for them, or for ctx.
+func (s *sockets) close(ctx context.Context) error {
+	s.cancel(errGoingAway)
+	done := make(chan struct{})
+	go func() { s.open.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// handleWebSocket upgrades a connection. Nothing is asked of a backend before the
+// first request on it is verified.
+func (s *Server) handleWebSocket(ctx *fasthttp.RequestCtx) {
+	if refusal := s.refuseHandshake(ctx); refusal != nil {
+		s.refusals.record(nil, refusal)
+		ctx.Error(refusal.message(), http.StatusBadRequest)
+		return
+	}
+	s.sockets.open.Add(1)
+	upgrader := websocket.FastHTTPUpgrader{CheckOrigin: func(*fasthttp.RequestCtx) bool { return true }}
+	err := upgrader.Upgrade(ctx, func(conn *websocket.Conn) {
+		defer s.sockets.open.Done()
+		newBridge(s, conn).run()
+	})
+	if err != nil { // Upgrade has answered
+		s.sockets.open.Done()
+		s.refusals.record(nil, refuseFor(ReasonMalformed, err, "the WebSocket handshake cannot be read"))
+	}
+}
+
+// refuseHandshake refuses services that have no WebSocket backend. A handshake that
+// names none is let through: the first request says what it is for.
+func (s *Server) refuseHandshake(ctx *fasthttp.RequestCtx) *Refusal {
+	if s.draining.Load() {
+		return refuse(ReasonChain, "shutting down")
+	}
+	for _, name := range handshakeService {
+		if service := ctx.Request.Header.Peek(name); len(service) > 0 {
+			_, refusal := s.pipeline.routes.find(string(service), RPCWebSocket)
+			return refusal
+		}
+	}
+	return nil
+}
