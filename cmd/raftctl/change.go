@@ -22,7 +22,7 @@ var errNotCaughtUp = errors.New("not caught up in time; it is a nonvoter, promot
 
 // admin sends one change.
 func (m *membership) admin(ctx context.Context, change func(context.Context, adminpb.AdminClient) error) error {
-	_, err := ask(ctx, m.options, func(ctx context.Context, c adminpb.AdminClient) (struct{}, error) {
+	_, err := act(ctx, m.options, func(ctx context.Context, c adminpb.AdminClient) (struct{}, error) {
 		return struct{}{}, change(ctx, c)
 	})
 	return err
@@ -44,7 +44,7 @@ func (m *membership) add(ctx context.Context, id, address string) error {
 }
 
 func (m *membership) join(ctx context.Context, via string) (id string, err error) {
-	answer, err := ask(ctx, m.options, func(ctx context.Context, c adminpb.AdminClient) (*adminpb.JoinResponse, error) {
+	answer, err := act(ctx, m.options, func(ctx context.Context, c adminpb.AdminClient) (*adminpb.JoinResponse, error) {
 		return c.Join(ctx, &adminpb.JoinRequest{Via: via})
 	})
 	return answer.GetId(), err

@@ -100,7 +100,7 @@ func parseContexts(path string, bz []byte) (contextsFile, error) {
 // access fills in what the command line and RAFTCTL_ADDR left open: from the
 // context that was named, or, if nothing says which group is meant, the current.
 func (o *options) access() error {
-	if o.context == "" && len(o.addrs) > 0 {
+	if o.accessed || o.context == "" && len(o.addrs) > 0 {
 		return nil
 	}
 	file, err := readContexts()
@@ -129,6 +129,7 @@ func (o *options) access() error {
 			*f.into = f.from
 		}
 	}
+	o.accessed = true
 	return nil
 }
 

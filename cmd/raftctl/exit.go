@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -71,7 +72,9 @@ func exitCode(err error) int {
 		return exitUnreachable
 	}
 	switch status.Code(err) {
-	case codes.Unavailable, codes.DeadlineExceeded:
+	case codes.Unavailable:
+		return exitOfConnection(err.Error())
+	case codes.DeadlineExceeded:
 		return exitUnreachable
 	case codes.InvalidArgument:
 		return exitInvalid
@@ -85,4 +88,16 @@ func exitCode(err error) int {
 		return exitPermission
 	}
 	return exitFailed
+}
+
+// exitOfConnection tells a peer that is not there from one that refuses us, or that
+// we refuse. gRPC hands on no more of a handshake than its words.
+func exitOfConnection(words string) int {
+	switch {
+	case strings.Contains(words, raftfsm.ErrPeer.Error()), strings.Contains(words, "remote error: tls: "):
+		return exitPermission
+	case strings.Contains(words, raftfsm.ErrCertificate.Error()):
+		return exitInvalid
+	}
+	return exitUnreachable
 }

@@ -12,6 +12,7 @@ import (
 type options struct {
 	addrs         []string
 	addrsGiven    bool // on the command line
+	accessed      bool // the context was read
 	context       string
 	ca, cert, key string
 	output        string

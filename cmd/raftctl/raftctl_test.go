@@ -38,6 +38,11 @@ type testMember struct {
 
 func startMembers(t *testing.T, size int) []testMember {
 	t.Helper()
+	return startMembersWith(t, size, func(*raftfsm.Config) {})
+}
+
+func startMembersWith(t *testing.T, size int, change func(*raftfsm.Config)) []testMember {
+	t.Helper()
 	var peers []raftfsm.Peer
 	for i := range size {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -51,9 +56,11 @@ func startMembers(t *testing.T, size int) []testMember {
 	}
 	var members []testMember
 	for _, p := range peers {
-		members = append(members, startMember(t, raftfsm.Config{
+		cfg := raftfsm.Config{
 			NodeID: p.ID, Bind: p.Addr, ClusterID: "test", Partitions: 1, Peers: peers, BootstrapExpect: len(peers),
-		}))
+		}
+		change(&cfg)
+		members = append(members, startMember(t, cfg))
 	}
 	awaitLeader(t, members)
 	return members

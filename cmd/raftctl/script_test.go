@@ -2,10 +2,12 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -21,7 +23,14 @@ import (
 
 // TestMain builds the command for the scripts: without the race detector, which
 // makes each start of a process slow. What runs in this process has it.
+//
+// Scripts mostly wait for groups to form, so more of them run at once than there are
+// cores.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	os.Exit(withCommand(m.Run))
 }
 
@@ -43,11 +52,12 @@ func withCommand(run func() int) int {
 // TestScripts drives the command as a process of its own, against groups that run
 // in this one. Each script starts the group it wants:
 //
-//	group N       N members; sets RAFTCTL_ADDR, $LEADER, $FOLLOWER and $OTHER to ids, $LEADER_ADDRESS
+//	group N [CERTS] N members, with the certificates of a directory; sets RAFTCTL_ADDR, $LEADER, $FOLLOWER and $OTHER to ids, $LEADER_ADDRESS
 //	newcomer ID [CLUSTER] a node that waits to be added; sets $ADDRESS and $SOCKET
 //	exits CODE …  runs raftctl and wants this exit code, or one of 0|3
 //	until RE …    runs raftctl until its output matches, and wants 130 after an interrupt
 //	leaderless    waits until no member knows a leader
+//	expired CERTS ID      issues a certificate that ran out
 //	seed          sessions of every kind, see seed
 //	settled       waits until the members have met, and commands of all kinds pass
 //	stop ID       stops a member
@@ -65,6 +75,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"group":        func(ts *testscript.TestScript, _ bool, args []string) { scriptGroup(t, ts, args) },
 			"exits":        scriptExits,
+			"expired":      scriptExpired,
 			"until":        scriptUntil,
 			"leaderless":   scriptLeaderless,
 			"expand":       scriptExpand,
@@ -109,7 +120,12 @@ func scriptDir(ts *testscript.TestScript, _ bool, args []string) {
 func scriptGroup(t *testing.T, ts *testscript.TestScript, args []string) {
 	size, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	members := startMembers(t, size)
+	members := startMembersWith(t, size, func(cfg *raftfsm.Config) {
+		if len(args) > 1 {
+			dir := ts.MkAbs(args[1])
+			cfg.TLS = &raftfsm.TLSFiles{CA: dir + "/ca.crt", Cert: dir + "/" + cfg.NodeID + ".crt", Key: dir + "/" + cfg.NodeID + ".key"}
+		}
+	})
 	ts.Value(membersKey{}).(*scriptMembers).list = members
 	var sockets []string
 	for _, m := range members {
@@ -215,4 +231,14 @@ func scriptLeaderless(ts *testscript.TestScript, _ bool, _ []string) {
 			}
 		}
 	}
+}
+
+func scriptExpired(ts *testscript.TestScript, _ bool, args []string) {
+	dir, id := ts.MkAbs(args[0]), args[1]
+	ca, err := readCertificate(dir, authorityName)
+	ts.Check(err)
+	old, err := raftfsm.IssueCertificate(ca, id, nil, time.Now().AddDate(-10, 0, 0))
+	ts.Check(err)
+	ts.Check(os.WriteFile(filepath.Join(dir, id+".crt"), old.Cert, 0o600))
+	ts.Check(os.WriteFile(filepath.Join(dir, id+".key"), old.Key, 0o600))
 }

@@ -102,7 +102,7 @@ func restoreCommand(o *options) *cobra.Command {
 			if _, err := raftfsm.DecodeState(bytes.NewReader(content)); err != nil {
 				return invalidError{fmt.Errorf("%s: %w", args[0], err)}
 			}
-			done, err := ask(cmd.Context(), o, func(ctx context.Context, c adminpb.AdminClient) (*adminpb.RestoreSnapshotResponse, error) {
+			done, err := act(cmd.Context(), o, func(ctx context.Context, c adminpb.AdminClient) (*adminpb.RestoreSnapshotResponse, error) {
 				return sendSnapshot(ctx, c, content, force)
 			})
 			if err != nil {

@@ -54,7 +54,7 @@ func handOver(ctx context.Context, o *options, request *adminpb.TransferLeaderRe
 	if err != nil {
 		return memberStatus{}, err
 	}
-	_, err = ask(ctx, o, func(ctx context.Context, c adminpb.AdminClient) (*adminpb.TransferLeaderResponse, error) {
+	_, err = act(ctx, o, func(ctx context.Context, c adminpb.AdminClient) (*adminpb.TransferLeaderResponse, error) {
 		return c.TransferLeader(ctx, request)
 	})
 	if err != nil {
