@@ -46,15 +46,13 @@ func unpack(t *testing.T, path string) map[string]string {
 // what a library had to say.
 func TestBundleHasNoSecrets(t *testing.T) {
 	members := startMembers(t, 3)
-	leader := awaitLeader(t, members)
-	seed(t, leader)
-	_, err := leader.Apply(t.Context(), raftfsm.Advance{Epoch: leader.Status().Epoch, Transitions: []raftfsm.Transition{{
-		Key: chain.SessionKey{Supplier: "pokt1b", SessionID: "s4"}, Stage: raftfsm.StageLost,
-		Reason: "dial redis://default:" + plantedSecret + "@10.0.0.1:6379: refused",
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	seed(t, members)
+	leader := proposeAll(t, members, func(epoch raftfsm.Epoch) []raftfsm.Command {
+		return []raftfsm.Command{raftfsm.Advance{Epoch: epoch, Transitions: []raftfsm.Transition{{
+			Key: chain.SessionKey{Supplier: "pokt1b", SessionID: "s4"}, Stage: raftfsm.StageLost,
+			Reason: "dial redis://default:" + plantedSecret + "@10.0.0.1:6379: refused",
+		}}}}
+	})
 	file := filepath.Join(t.TempDir(), "bundle.tar.gz")
 	if code, out, errs := raftctl([]string{members[0].socket}, "debug", "bundle", file); code != exitOK {
 		t.Fatalf("exit %d, %q %q", code, out, errs)

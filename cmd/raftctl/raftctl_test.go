@@ -96,16 +96,28 @@ func startMember(t *testing.T, cfg raftfsm.Config) testMember {
 // awaitLeader is the member that leads.
 func awaitLeader(t *testing.T, members []testMember) *raftfsm.Node {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for time.Now().Before(deadline) {
+	var leader *raftfsm.Node
+	poll(t, "a leader", func() bool {
 		for _, m := range members {
 			if m.node.Status().Leading {
-				return m.node
+				leader = m.node
 			}
 		}
+		return leader != nil
+	})
+	return leader
+}
+
+// poll waits until done; there is nothing to wait on in another process.
+func poll(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for end := time.Now().Add(30 * time.Second); !done(); <-ticker.C {
+		if time.Now().After(end) {
+			t.Fatalf("no %s", what)
+		}
 	}
-	t.Fatal("no leader")
-	return nil
 }
 
 func raftctl(sockets []string, args ...string) (code int, stdout, stderr string) {

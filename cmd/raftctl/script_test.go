@@ -2,14 +2,12 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,14 +21,7 @@ import (
 
 // TestMain builds the command for the scripts: without the race detector, which
 // makes each start of a process slow. What runs in this process has it.
-//
-// Scripts mostly wait for groups to form, so more of them run at once than there are
-// cores.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", "6"); err != nil {
-		panic(err)
-	}
 	os.Exit(withCommand(m.Run))
 }
 
@@ -76,8 +67,8 @@ func TestScripts(t *testing.T) {
 			"group":        func(ts *testscript.TestScript, _ bool, args []string) { scriptGroup(t, ts, args) },
 			"exits":        scriptExits,
 			"expired":      scriptExpired,
-			"until":        scriptUntil,
-			"leaderless":   scriptLeaderless,
+			"until":        func(ts *testscript.TestScript, _ bool, args []string) { scriptUntil(t, ts, args) },
+			"leaderless":   func(ts *testscript.TestScript, _ bool, _ []string) { scriptLeaderless(t, ts) },
 			"expand":       scriptExpand,
 			"seed":         func(ts *testscript.TestScript, _ bool, args []string) { scriptSeed(t, ts, args) },
 			"stop":         scriptStop,
@@ -106,7 +97,7 @@ func (s *scriptMembers) find(ts *testscript.TestScript, id string) testMember {
 }
 
 func scriptSeed(t *testing.T, ts *testscript.TestScript, _ []string) {
-	seed(t, awaitLeader(t, ts.Value(membersKey{}).(*scriptMembers).list))
+	seed(t, ts.Value(membersKey{}).(*scriptMembers).list)
 }
 
 func scriptStop(ts *testscript.TestScript, _ bool, args []string) {
@@ -183,38 +174,27 @@ func scriptDamage(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func scriptSnapshot(t *testing.T, ts *testscript.TestScript, args []string) {
-	leader := awaitLeader(t, startMembers(t, 1))
-	seed(t, leader)
+	members := startMembers(t, 1)
+	leader := seed(t, members)
 	file, err := os.Create(ts.MkAbs(args[0]))
 	ts.Check(err)
 	ts.Check(errors.Join(leader.SaveState(t.Context(), file), file.Close()))
 }
 
 func scriptSettled(t *testing.T, ts *testscript.TestScript) {
-	leader := awaitLeader(t, ts.Value(membersKey{}).(*scriptMembers).list)
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		_, err := leader.Apply(t.Context(), raftfsm.Mark{Epoch: leader.Status().Epoch})
-		if err == nil {
-			return
-		}
-		if !errors.Is(err, raftfsm.ErrHeldBack) || time.Now().After(deadline) {
-			ts.Fatalf("settle: %v", err)
-		}
-	}
+	proposeAll(t, ts.Value(membersKey{}).(*scriptMembers).list, func(epoch raftfsm.Epoch) []raftfsm.Command {
+		return []raftfsm.Command{raftfsm.Mark{Epoch: epoch}}
+	})
 }
 
-func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
+func scriptUntil(t *testing.T, ts *testscript.TestScript, args []string) {
 	pattern := regexp.MustCompile("(?m)" + args[0])
 	cmd := exec.Command(args[1], args[2:]...)
 	cmd.Env = append(os.Environ(), "RAFTCTL_ADDR="+ts.Getenv("RAFTCTL_ADDR"))
 	var out, errs lineBuffer
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, ts.Stdout()), &errs
 	ts.Check(cmd.Start())
-	deadline := time.Now().Add(20 * time.Second)
-	for !pattern.MatchString(out.text()) && time.Now().Before(deadline) {
-		runtime.Gosched()
-	}
+	poll(t, args[0], func() bool { return pattern.MatchString(out.text()) })
 	ts.Check(cmd.Process.Signal(os.Interrupt))
 	_ = cmd.Wait() // its exit code is looked at
 	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !pattern.MatchString(out.text()) {
@@ -222,15 +202,13 @@ func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-func scriptLeaderless(ts *testscript.TestScript, _ bool, _ []string) {
-	deadline := time.Now().Add(20 * time.Second)
-	for _, m := range ts.Value(membersKey{}).(*scriptMembers).list {
-		for m.node.Status().LeaderID != "" && m.node.Status().State != "shutdown" {
-			if time.Now().After(deadline) {
-				ts.Fatalf("%s still has a leader", m.node.Status().ID)
-			}
-		}
-	}
+func scriptLeaderless(t *testing.T, ts *testscript.TestScript) {
+	poll(t, "end of the leadership", func() bool {
+		return !slices.ContainsFunc(ts.Value(membersKey{}).(*scriptMembers).list, func(m testMember) bool {
+			s := m.node.Status()
+			return s.LeaderID != "" && s.State != "shutdown"
+		})
+	})
 }
 
 func scriptExpired(ts *testscript.TestScript, _ bool, args []string) {

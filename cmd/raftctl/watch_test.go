@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/raftminer/raftminer/raftfsm/adminpb"
 )
@@ -49,14 +48,12 @@ func (b *lineBuffer) events(t *testing.T) []event {
 // await waits until the events have one that fits.
 func (b *lineBuffer) await(t *testing.T, fits func(event) bool) []event {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for time.Now().Before(deadline) {
-		if events := b.events(t); slices.ContainsFunc(events, fits) {
-			return events
-		}
-	}
-	t.Fatalf("no such event among %+v", b.events(t))
-	return nil
+	var events []event
+	poll(t, "such event", func() bool {
+		events = b.events(t)
+		return slices.ContainsFunc(events, fits)
+	})
+	return events
 }
 
 func startWatch(t *testing.T, args ...string) *lineBuffer {
@@ -97,7 +94,7 @@ func TestWatchTellsEachEventOnce(t *testing.T) {
 	out := startWatch(t, "--after", "0", "--addr", members[0].socket, "--addr", members[1].socket, "--addr", members[2].socket)
 	out.await(t, func(e event) bool { return e.Event == "epoch_opened" })
 	members[0].stop()
-	seed(t, awaitLeader(t, members[1:]))
+	seed(t, members[1:])
 	events := out.await(t, func(e event) bool { return e.Event == "session_lost" })
 
 	var got strings.Builder
@@ -141,8 +138,7 @@ func TestWatchTellsEachEventOnce(t *testing.T) {
 // Without --after it begins with what happens now.
 func TestWatchBeginsNow(t *testing.T) {
 	members := startMembers(t, 1)
-	leader := awaitLeader(t, members)
-	seed(t, leader)
+	seed(t, members)
 	out := startWatch(t, "--addr", members[0].socket)
 	out.await(t, func(e event) bool { return e.Event == "leader_changed" && e.Member == "m1" })
 	members[0].stop()
