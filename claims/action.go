@@ -42,6 +42,7 @@ type Reason string
 // The reasons.
 const (
 	ReasonEmpty           Reason = "empty"             // no relay met the difficulty
+	ReasonRelaysLost      Reason = "relays_lost"       // Redis lost all relays of the session
 	ReasonClaimWindowPast Reason = "claim_window_past" // the claim did not land in its window
 	ReasonProofWindowPast Reason = "proof_window_past" // a required proof did not land in its window
 	ReasonProofInvalid    Reason = "proof_invalid"     // the chain rejected the proof

@@ -50,9 +50,11 @@ func (e *Engine) recordProgress(ctx context.Context, recorded map[chain.SessionK
 	mark := e.trees.Mark()
 	var changed []raftfsm.Progress
 	current := make(map[chain.SessionKey]bool)
+	known := e.knownCounts()
 	for _, h := range e.trees.Heads() {
 		current[h.Ref.Key()] = true
-		if !h.Sealed && recorded[h.Ref.Key()] != h.Seq {
+		// A tree that Redis put back must not hide how far it had come.
+		if !h.Sealed && recorded[h.Ref.Key()] != h.Seq && h.Count >= known[h.Ref.Key()] {
 			changed = append(changed, headProgress(h))
 		}
 	}
@@ -72,6 +74,19 @@ func (e *Engine) recordProgress(ctx context.Context, recorded map[chain.SessionK
 		changed = changed[n:]
 	}
 	return e.trees.Trim(ctx, mark)
+}
+
+// knownCounts are the relays of active sessions that the group knows of.
+func (e *Engine) knownCounts() map[chain.SessionKey]uint64 {
+	counts := make(map[chain.SessionKey]uint64)
+	e.log.View(func(state *raftfsm.State) {
+		for s := range state.Sessions() {
+			if s.Stage == raftfsm.StageActive {
+				counts[s.Ref.Key()] = s.Count
+			}
+		}
+	})
+	return counts
 }
 
 func (e *Engine) checkpoint(ctx context.Context, progress []raftfsm.Progress) error {

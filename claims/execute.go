@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest"
 	"github.com/raftminer/raftminer/ingest/failpoint"
 	"github.com/raftminer/raftminer/raftfsm"
 )
@@ -65,7 +66,7 @@ func (e *Engine) act(ctx context.Context, block chain.Block, a Action, marks *ma
 		e.noteUnarchived(a.Sessions)
 		return e.submit(ctx, block, raftfsm.EffectClaim, claimMessages(a.Sessions), marks)
 	case ActionSeal:
-		return e.seal(ctx, a.Sessions[0])
+		return e.seal(ctx, block.Height, a.Sessions[0])
 	case ActionDecide:
 		return e.decide(ctx, a.Sessions[0])
 	case ActionSettle:
@@ -79,8 +80,12 @@ func (e *Engine) act(ctx context.Context, block chain.Block, a Action, marks *ma
 }
 
 // seal closes the tree and makes its root the one that the group agrees on.
-func (e *Engine) seal(ctx context.Context, s raftfsm.Session) error {
+func (e *Engine) seal(ctx context.Context, height int64, s raftfsm.Session) error {
 	head, err := e.trees.Seal(ctx, s.Ref.Key())
+	if errors.Is(err, ingest.ErrUnknownSession) {
+		e.reportLoss(s, 0)
+		return e.end(ctx, height, s, raftfsm.StageLost, ReasonRelaysLost)
+	}
 	if err != nil {
 		return fmt.Errorf("seal tree: %w", err)
 	}
@@ -89,9 +94,21 @@ func (e *Engine) seal(ctx context.Context, s raftfsm.Session) error {
 		return fmt.Errorf("record seal: %w", err)
 	}
 	failpoint.Hit("claims.after_seal")
+	e.reportLoss(s, head.Count)
 	e.logger.Info("session sealed", append(sessionFields(head.Ref),
 		zap.Uint64("relays", head.Count), zap.Uint64("compute_units", head.Sum))...)
 	return nil
+}
+
+// reportLoss says how many relays Redis has lost for good of those that the last
+// checkpoint knew: nothing comes any more. What is left is claimed.
+func (e *Engine) reportLoss(s raftfsm.Session, left uint64) {
+	if left >= s.Count {
+		return
+	}
+	e.metrics.lost.Add(float64(s.Count - left))
+	e.logger.Error("redis lost relays of a session", append(sessionFields(s.Ref), zap.Uint64("relays_lost", s.Count-left),
+		zap.Uint64("relays_left", left), zap.Uint64("relays_known", s.Count))...)
 }
 
 // decide records whether the claim must be proved.

@@ -202,7 +202,10 @@ func (f *fakeTrees) Heads() []ingest.Head {
 func (f *fakeTrees) Seal(_ context.Context, key chain.SessionKey) (ingest.Head, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	h := f.heads[key]
+	h, ok := f.heads[key]
+	if !ok {
+		return ingest.Head{}, ingest.ErrUnknownSession
+	}
 	h.Sealed = true
 	f.heads[key] = h
 	return h, nil

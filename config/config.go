@@ -108,6 +108,14 @@ type Ingest struct {
 // Relayer is the relay server.
 type Relayer struct {
 	ListenAddr string `yaml:"listen_addr" required:"yes" local:"yes" doc:"host:port for relays"`
+	Spool      Spool  `yaml:"spool"`
+}
+
+// Spool is what a relayer keeps of published relays until their sessions are
+// sealed, to publish it again when Redis lost it.
+type Spool struct {
+	MaxBytes Bytes  `yaml:"max_bytes" doc:"memory for relays of open sessions, which are published again when Redis may have lost them; the oldest leave first; 0 keeps none"`
+	Dir      string `yaml:"dir" local:"yes" doc:"directory for them, so that they outlive the process; default: memory only; relative to this file"`
 }
 
 // Service is one on-chain service and its backends by RPC type.

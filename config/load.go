@@ -36,6 +36,7 @@ func parse(path string, bz []byte, role Role) (*Config, error) {
 func (c *Config) resolve(dir string) {
 	c.Keys.File = relativeTo(dir, c.Keys.File)
 	c.Miner.DataDir = relativeTo(dir, c.Miner.DataDir)
+	c.Relayer.Spool.Dir = relativeTo(dir, c.Relayer.Spool.Dir)
 	for _, file := range []*string{
 		&c.Miner.Raft.TLS.CA, &c.Miner.Raft.TLS.Cert, &c.Miner.Raft.TLS.Key,
 		&c.Redis.TLS.CA, &c.Redis.TLS.Cert, &c.Redis.TLS.Key,

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -50,5 +51,54 @@ func TestIngestProofsComeFromTheArchive(t *testing.T) {
 	}
 	if n.sumOf(ctx, "ha_miner_proofs_from_archive_total") == 0 {
 		t.Error("no proof came from an archive")
+	}
+}
+
+// Redis keeps nothing, dies while relays flow and comes back empty. The relayers
+// publish again what they had, and every relay that was answered is paid.
+func TestIngestRedisLosesEverything(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	t.Cleanup(cancel)
+	n := &network{t: t}
+	n.boot(ctx, devnet.Options{AppendFsync: "no"})
+	var once sync.Once
+	wipe := func(p devnet.Progress) {
+		if p.Answered < 150 {
+			return
+		}
+		once.Do(func() {
+			if err := n.Redis().Signal(syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+			if err := n.Redis().Restart(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	r, err := n.Drive(ctx, devnet.DriveOptions{Relays: 300, RPS: 60, Sessions: 1, Progress: wipe})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", r)
+	if r.RelaysLost != 0 || r.RelaysAnswered < 290 || r.LeavesClaimed != r.RelaysMined+r.RelaysClaimedUnanswered {
+		t.Errorf("%d relays answered, %d mined, %d lost, %d leaves claimed, %d of them unanswered",
+			r.RelaysAnswered, r.RelaysMined, r.RelaysLost, r.LeavesClaimed, r.RelaysClaimedUnanswered)
+	}
+	if r.ClaimsSettled != r.ClaimsSubmitted || r.ClaimsExpired != 0 || r.SuppliersSlashed != 0 {
+		t.Errorf("%d of %d claims settled, %d expired, %d suppliers slashed", r.ClaimsSettled, r.ClaimsSubmitted, r.ClaimsExpired, r.SuppliersSlashed)
+	}
+	if lost := n.sumOf(ctx, "ha_miner_relays_declared_lost_total"); lost != 0 {
+		t.Errorf("%v relays were declared lost", lost)
+	}
+	var republished float64
+	for _, relayer := range []string{"relayer-1", "relayer-2"} {
+		value, err := n.Metric(ctx, relayer, "ha_relayer_spool_republished_total")
+		if err != nil {
+			t.Error(err)
+		}
+		republished += value
+	}
+	if republished == 0 {
+		t.Error("no relayer published anything again")
 	}
 }

@@ -23,6 +23,7 @@ type Metrics struct {
 	lost         prometheus.Counter
 	firstFlush   prometheus.Gauge
 	unreplicated prometheus.Counter
+	rollbacks    prometheus.Counter
 }
 
 // NewMetrics registers the metrics.
@@ -53,6 +54,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			"Unix time of the first stored flush of this process's newest ownership: the end of a takeover."),
 		repaired:     counter("ha_miner_smst_repairs_total", "Trees whose nodes Redis had lost in part and that were built again."),
 		lost:         counter("ha_miner_relays_lost_total", "Relays that were in a tree and that Redis has lost."),
+		rollbacks:    counter("ha_miner_redis_rollbacks_total", "Sessions that a new owner found further back in Redis than the group knew them."),
 		unreplicated: counter("ha_miner_writes_unreplicated_total", "Flushes and seals that too few replicas confirmed in time."),
 		memory:       gauge("ha_miner_session_trees_bytes", "Memory held by trees, estimated."),
 		shed:         counter("ha_miner_session_trees_shed_total", "Trees dropped from memory to stay within its bound; they are read again when needed."),

@@ -45,15 +45,7 @@ func (o *Owner) Seal(ctx context.Context, key chain.SessionKey) (Head, error) {
 // close stops relays of key from entering the stream and stores those that are
 // in it.
 func (p *partition) close(ctx context.Context, key chain.SessionKey) error {
-	writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
-	defer cancel()
-	keys := []string{p.keys.Meta(p.number), p.keys.Closed(p.number), p.keys.Stream(p.number)}
-	text, err := closeScript.Run(writeCtx, p.rdb, keys, p.epoch, p.owner, sessionField(key)).Text()
-	if err != nil {
-		return p.counted(refusal(err))
-	}
-	failpoint.Hit("seal.after_close")
-	last, err := parseStreamID(text)
+	last, err := p.shut(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -68,6 +60,19 @@ func (p *partition) close(ctx context.Context, key chain.SessionKey) error {
 		}
 	}
 	return nil
+}
+
+// shut closes key in Redis, and returns the last entry that may be one of it.
+func (p *partition) shut(ctx context.Context, key chain.SessionKey) (last streamID, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	keys := []string{p.keys.Meta(p.number), p.keys.Closed(p.number), p.keys.Stream(p.number)}
+	text, err := closeScript.Run(ctx, p.rdb, keys, p.epoch, p.owner, sessionField(key)).Text()
+	if err != nil {
+		return streamID{}, p.counted(refusal(err))
+	}
+	failpoint.Hit("seal.after_close")
+	return parseStreamID(text)
 }
 
 // drain takes and stores the next entries up to last.

@@ -44,10 +44,23 @@ func (o *ownership) run(ctx context.Context, epoch raftfsm.Epoch) error {
 	if err != nil {
 		return err
 	}
+	if err := owner.Reconcile(ctx, o.known()); err != nil {
+		o.log.Warn("ownership not reconciled with the log", zap.Error(err))
+	}
 	o.owner.Store(owner)
 	close(o.got)
 	o.log.Info("partitions acquired", zap.Stringer("epoch", epoch), zap.Int("sessions", len(owner.Heads())))
 	return owner.Run(ctx)
+}
+
+// known is what the group remembers of the sessions.
+func (o *ownership) known() (known []ingest.Known) {
+	o.node.View(func(state *raftfsm.State) {
+		for s := range state.Sessions() {
+			known = append(known, ingest.Known{Ref: s.Ref, Sealed: s.Stage != raftfsm.StageActive, Count: s.Count})
+		}
+	})
+	return known
 }
 
 // settle waits a little for the partitions.

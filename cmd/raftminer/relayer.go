@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/raftminer/raftminer/chain/ring"
 	"github.com/raftminer/raftminer/config"
 	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/ingest/spool"
 	"github.com/raftminer/raftminer/relayproxy"
 )
 
@@ -42,9 +44,15 @@ func runRelayer(ctx context.Context, path string) error {
 	}
 	defer c.close()
 	publisher := ingest.NewPublisher(c.redis, c.names, c.registry, c.log)
+	held, err := spool.Open(publisher, c.redis, c.names, spool.Options{
+		MaxBytes: int(c.cfg.Relayer.Spool.MaxBytes), Dir: c.cfg.Relayer.Spool.Dir,
+	}, c.registry, c.log)
+	if err != nil {
+		return err
+	}
 	server, err := relayproxy.New(serviceConfig(c.cfg), relayproxy.Deps{
 		Keys: c.keys, Head: c.feed, Sessions: c.chain, Services: c.chain, Verifier: ring.NewVerifier(ring.WithMetrics(c.registry), ring.WithLog(c.log)),
-		Publisher: publisher, Registerer: c.registry, Log: c.log,
+		Publisher: held, Registerer: c.registry, Log: c.log,
 	})
 	if err != nil {
 		return err
@@ -60,10 +68,14 @@ func runRelayer(ctx context.Context, path string) error {
 	group.Add(
 		func() error { return server.Serve(listener) },
 		func(error) { drain(server, c.log) })
+	spoolCtx, stopSpool := context.WithCancel(context.Background())
+	group.Add(
+		func() error { held.Run(spoolCtx); return nil },
+		func(error) { stopSpool() })
 	c.log.Info("relayer started", zap.String("listen_addr", listener.Addr().String()), zap.Int("suppliers", len(c.keys)))
 	err = group.Run()
 	// Last: relays in flight have published or were refused by now.
-	if closeErr := publisher.Close(); closeErr != nil {
+	if closeErr := errors.Join(publisher.Close(), held.Close()); closeErr != nil {
 		c.log.Error("close publisher", zap.Error(closeErr))
 	}
 	return err

@@ -1,0 +1,46 @@
+package claims
+
+import (
+	"context"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/raftminer/raftminer/raftfsm"
+)
+
+// Redis went back: one session has a relay left of ten, one has none. The loss is
+// counted, what is left is claimed, and no checkpoint hides it before.
+func TestLossIsReportedAndTheRestClaimed(t *testing.T) {
+	r := newRig(t, "part", "none")
+	ctx := context.Background()
+	for _, h := range r.trees.Heads() {
+		p := headProgress(h)
+		p.Count = 10
+		if err := r.checkpoint(ctx, []raftfsm.Progress{p}); err != nil {
+			t.Fatal(err)
+		}
+		if h.Ref.SessionID == "none" {
+			delete(r.trees.heads, h.Ref.Key())
+			continue
+		}
+		h.Seq += 5 // it has grown again since
+		r.trees.heads[h.Ref.Key()] = h
+	}
+	if err := r.recordProgress(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.session("part").Count; got != 10 {
+		t.Errorf("a checkpoint lowered the known relays to %d, want 10", got)
+	}
+	r.until(rigSettled, nil)
+	if s := r.session("part"); s.Stage != raftfsm.StageSettled || s.Count != 1 {
+		t.Errorf("got %s with %d relays (%s), want the one that is left settled", s.Stage, s.Count, s.Reason)
+	}
+	if s := r.session("none"); s.Stage != raftfsm.StageLost || s.Reason != string(ReasonRelaysLost) {
+		t.Errorf("got %s (%s), want it lost for its relays", s.Stage, s.Reason)
+	}
+	if got := testutil.ToFloat64(r.metrics.lost); got != 9+10 {
+		t.Errorf("%v relays declared lost, want 19", got)
+	}
+}

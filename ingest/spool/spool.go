@@ -1,0 +1,200 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest"
+)
+
+// entryOverhead is what an entry takes besides its relay.
+const entryOverhead = 256
+
+// Publisher puts relays into the streams; *ingest.Publisher is one.
+type Publisher interface {
+	Publish(ctx context.Context, relay ingest.MinedRelay) error
+}
+
+// Options size a spool.
+type Options struct {
+	MaxBytes int    // of relays; the oldest leave first
+	Dir      string // of segment files, which outlive the process; "" keeps relays in memory only
+}
+
+// Spool is a Publisher that remembers. What it holds is bounded: if Redis goes
+// back further than that, the rest is lost, and was counted when it left.
+type Spool struct {
+	inner   Publisher
+	rdb     redis.UniversalClient
+	keys    ingest.Keys
+	opts    Options
+	metrics *metrics
+	log     *zap.Logger
+
+	mu       sync.Mutex
+	entries  []*entry // by age
+	sessions map[chain.SessionKey]int
+	bytes    int
+	seq      uint64 // of the newest entry
+	disk     *segments
+
+	parts []*partition // only the watching goroutine uses them
+	shut  map[chain.SessionKey]time.Time
+	looks atomic.Uint64 // looks at Redis that worked
+}
+
+// entry is a relay that is in the stream, as far as anybody knows.
+type entry struct {
+	relay     ingest.MinedRelay
+	partition int
+	seq       uint64
+	segment   *segment // nil in memory only
+}
+
+func (e *entry) size() int { return len(e.relay.Relay) + entryOverhead }
+
+// Open makes a spool. Relays that an earlier process left in Dir are published
+// again once Run is at work.
+func Open(inner Publisher, rdb redis.UniversalClient, keys ingest.Keys, opts Options, reg prometheus.Registerer, log *zap.Logger) (*Spool, error) {
+	s := &Spool{
+		inner: inner, rdb: rdb, keys: keys, opts: opts, metrics: newMetrics(reg), log: log.Named("spool"),
+		sessions: make(map[chain.SessionKey]int), shut: make(map[chain.SessionKey]time.Time),
+	}
+	for range keys.Partitions() {
+		s.parts = append(s.parts, &partition{})
+	}
+	if opts.Dir == "" {
+		return s, nil
+	}
+	var err error
+	if s.disk, err = openSegments(opts.Dir, func(relay ingest.MinedRelay, from *segment) { s.hold(relay, from) }); err != nil {
+		return nil, err
+	}
+	for _, p := range s.parts {
+		p.owed = s.seq // what Redis has of them nobody knows
+	}
+	return s, nil
+}
+
+// Publish returns nil once the relay is in the stream and in the spool.
+func (s *Spool) Publish(ctx context.Context, relay ingest.MinedRelay) error {
+	if err := s.inner.Publish(ctx, relay); err != nil {
+		return err
+	}
+	if s.opts.MaxBytes == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var to *segment
+	if s.disk != nil {
+		var err error
+		if to, err = s.disk.append(relay); err != nil {
+			s.metrics.diskErrors.Inc()
+			s.log.Warn("relay is spooled in memory only", zap.Error(err))
+		}
+	}
+	s.hold(relay, to)
+	return nil
+}
+
+// Close lets go of the files. What is in them is there for the next process.
+func (s *Spool) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.disk == nil {
+		return nil
+	}
+	return s.disk.close()
+}
+
+// hold adds an entry and makes room for it.
+func (s *Spool) hold(relay ingest.MinedRelay, from *segment) {
+	s.seq++
+	e := &entry{relay: relay, partition: s.keys.Partition(relay.Key()), seq: s.seq, segment: from}
+	s.entries = append(s.entries, e)
+	s.sessions[relay.Key()]++
+	s.bytes += e.size()
+	for s.bytes > s.opts.MaxBytes && len(s.entries) > 0 {
+		oldest := s.entries[0]
+		s.entries = s.entries[1:]
+		s.letGo(oldest)
+		s.metrics.shed.WithLabelValues(s.parts[oldest.partition].protects(oldest.seq)).Inc()
+	}
+	s.measure()
+}
+
+// letGo accounts for an entry that is not in entries any more.
+func (s *Spool) letGo(e *entry) {
+	s.bytes -= e.size()
+	key := e.relay.Key()
+	if s.sessions[key]--; s.sessions[key] == 0 {
+		delete(s.sessions, key)
+	}
+	if e.segment != nil {
+		if err := s.disk.release(e.segment); err != nil {
+			s.log.Warn("spool segment not removed", zap.Error(err))
+		}
+	}
+}
+
+// drop removes the entries of closed sessions.
+func (s *Spool) drop(closed map[chain.SessionKey]bool) {
+	if len(closed) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := make([]*entry, 0, len(s.entries))
+	for _, e := range s.entries {
+		if closed[e.relay.Key()] {
+			s.letGo(e)
+			continue
+		}
+		kept = append(kept, e)
+	}
+	s.entries = kept
+	s.measure()
+}
+
+func (s *Spool) measure() {
+	s.metrics.relays.Set(float64(len(s.entries)))
+	s.metrics.bytes.Set(float64(s.bytes))
+}
+
+// of are the entries of a partition after one and up to another, the oldest first.
+func (s *Spool) of(partition int, after, upTo uint64) (found []*entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.entries {
+		if e.partition == partition && e.seq > after && e.seq <= upTo {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func (s *Spool) newest() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seq
+}
+
+func (s *Spool) heldSessions() (keys []chain.SessionKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.sessions {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+func isClosed(err error) bool { return errors.Is(err, ingest.ErrSessionClosed) }

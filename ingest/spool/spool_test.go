@@ -1,0 +1,350 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	servicetypes "github.com/pokt-network/poktroll/x/service/types"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest"
+)
+
+const testSessions = 5
+
+func testKeys() ingest.Keys { return ingest.NewKeys("test", "chain", "cluster", 4) }
+
+func testRelay(n int) ingest.MinedRelay {
+	ref := chain.SessionRef{
+		Supplier: "supplier", SessionID: fmt.Sprintf("session%d", n%testSessions),
+		Service: "svc", Application: "app", StartHeight: 1, EndHeight: 10,
+	}
+	relay := servicetypes.Relay{
+		Req: &servicetypes.RelayRequest{
+			Meta:    servicetypes.RelayRequestMetadata{SessionHeader: ref.Header(), SupplierOperatorAddress: ref.Supplier, Signature: []byte("signature")},
+			Payload: fmt.Appendf(nil, "request %08d", n),
+		},
+		Res: &servicetypes.RelayResponse{Meta: servicetypes.RelayResponseMetadata{SessionHeader: ref.Header()}},
+	}
+	bz, err := relay.Marshal()
+	if err != nil {
+		panic(err)
+	}
+	return ingest.MinedRelay{Supplier: ref.Supplier, SessionID: ref.SessionID, ComputeUnits: 100, Relay: bz}
+}
+
+// server is a redis-server that can be killed and started again on its port.
+type server struct {
+	t    *testing.T
+	port int
+	dir  string
+	args []string
+	cmd  *exec.Cmd
+}
+
+func startServer(t *testing.T, args ...string) *server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, port: listener.Addr().(*net.TCPAddr).Port, dir: t.TempDir(), args: args}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *server) addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
+
+func (s *server) start() {
+	s.t.Helper()
+	if len(s.args) > 0 && s.args[0] == "sentinel" {
+		path := s.dir + "/sentinel.conf"
+		text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\n%s", s.port, s.dir, s.args[1])
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+		s.cmd = exec.Command("redis-server", path, "--sentinel")
+	} else {
+		s.cmd = exec.Command("redis-server", append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--save", "", "--dir", s.dir}, s.args...)...)
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	rdb := redis.NewClient(&redis.Options{Addr: s.addr()})
+	defer rdb.Close()
+	eventually(s.t, "redis-server answers", func() bool { return rdb.Ping(context.Background()).Err() == nil })
+}
+
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.After(40 * time.Second); !holds(); {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("timed out: %s", what)
+		}
+	}
+}
+
+// rig is a relayer with a spool, and a miner.
+type rig struct {
+	t     *testing.T
+	rdb   redis.UniversalClient
+	spool *Spool
+	epoch int
+	owner *ingest.Owner
+	stop  func()
+}
+
+func newRig(t *testing.T, rdb redis.UniversalClient, opts Options) *rig {
+	t.Helper()
+	publisher := ingest.NewPublisher(rdb, testKeys(), prometheus.NewRegistry(), zap.NewNop())
+	s, err := Open(publisher, rdb, testKeys(), opts, prometheus.NewRegistry(), zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, rdb: rdb, spool: s, stop: func() {}}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+		r.stop()
+		_ = publisher.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		_ = rdb.Close()
+	})
+	eventually(t, "the first look", func() bool { return s.looks.Load() > 0 })
+	return r
+}
+
+// lead makes the next epoch's owner.
+func (r *rig) lead() {
+	r.t.Helper()
+	r.stop()
+	r.epoch++
+	eventually(r.t, "partitions are acquired", func() bool {
+		var err error
+		r.owner, err = ingest.Acquire(context.Background(), r.rdb, testKeys(), fmt.Sprintf("000001.%012d", r.epoch), "owner", ingest.Options{
+			FlushInterval: 20 * time.Millisecond, FlushRelays: 64, Metrics: ingest.NewMetrics(prometheus.NewRegistry()), Log: zap.NewNop(),
+		})
+		return err == nil
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func(o *ingest.Owner) { defer close(ended); _ = o.Run(ctx) }(r.owner) // fenced when Redis is emptied
+	r.stop = func() { cancel(); <-ended; r.stop = func() {} }
+}
+
+func (r *rig) publish(from, to int) {
+	r.t.Helper()
+	for n := from; n < to; n++ {
+		if err := r.spool.Publish(context.Background(), testRelay(n)); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// stored counts the relays in stored trees.
+func (r *rig) stored() (n int) {
+	for _, h := range r.owner.Heads() {
+		n += int(h.Count)
+	}
+	return n
+}
+
+func (r *rig) holds(want int) {
+	r.t.Helper()
+	eventually(r.t, fmt.Sprintf("%d relays are in trees", want), func() bool { return r.stored() == want })
+}
+
+func single(s *server) redis.UniversalClient { return redis.NewClient(&redis.Options{Addr: s.addr()}) }
+
+// Redis dies and comes back with what it kept: all of it, or nothing. The relays
+// come out of the spool again, and every one is in its tree once.
+func TestRedisRestarts(t *testing.T) {
+	for name, args := range map[string][]string{
+		"append-only file": {"--appendonly", "yes"},
+		"no persistence":   {"--appendonly", "no"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t, args...)
+			r := newRig(t, single(s), Options{MaxBytes: 1 << 20})
+			r.lead()
+			r.publish(0, 300)
+			r.holds(300)
+			s.kill()
+			s.start()
+			r.lead()
+			r.publish(300, 400)
+			r.holds(400)
+			eventually(t, "the restart is noticed", func() bool { return testutil.ToFloat64(r.spool.metrics.changes) > 0 })
+			r.holds(400)
+		})
+	}
+}
+
+// A replica is promoted that had not got the last relays.
+func TestFailoverLosesTheTail(t *testing.T) {
+	master := startServer(t)
+	replica := startServer(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.port))
+	sentinel := startServer(t, "sentinel", fmt.Sprintf("sentinel monitor main 127.0.0.1 %d 1\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n", master.port))
+	ctx := context.Background()
+	direct := redis.NewClient(&redis.Options{Addr: master.addr()})
+	defer direct.Close()
+	watcher := redis.NewSentinelClient(&redis.Options{Addr: sentinel.addr()})
+	defer watcher.Close()
+	eventually(t, "the replica is in sync and known", func() bool {
+		replicas, err := watcher.Replicas(ctx, "main").Result()
+		return direct.Set(ctx, "probe", 1, 0).Err() == nil && direct.Do(ctx, "WAIT", 1, 100).Val() == int64(1) && err == nil && len(replicas) == 1
+	})
+	r := newRig(t, redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: []string{sentinel.addr()}}), Options{MaxBytes: 1 << 20})
+	r.lead()
+	r.publish(0, 200)
+	r.holds(200)
+	if err := replica.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	r.publish(200, 300)
+	r.holds(300)
+	master.kill()
+	if err := replica.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the replica is the master", func() bool {
+		role, err := r.rdb.Do(ctx, "ROLE").Slice()
+		return err == nil && role[0] == "master"
+	})
+	r.lead()
+	r.publish(300, 350)
+	r.holds(350)
+}
+
+// What the spool had no room for is lost with Redis, and was counted: exactly.
+func TestLossIsCounted(t *testing.T) {
+	s := startServer(t)
+	size := (&entry{relay: testRelay(0)}).size()
+	r := newRig(t, single(s), Options{MaxBytes: 100 * size})
+	r.lead()
+	r.publish(0, 260)
+	r.holds(260)
+	shed := testutil.ToFloat64(r.spool.metrics.shed.WithLabelValues("stored")) + testutil.ToFloat64(r.spool.metrics.shed.WithLabelValues("not_stored"))
+	if shed != 160 {
+		t.Fatalf("%v relays were shed, want 160", shed)
+	}
+	s.kill()
+	s.start()
+	r.lead()
+	r.holds(100)
+}
+
+// An emptied Redis is noticed although it is the same process.
+func TestFlushedRedis(t *testing.T) {
+	s := startServer(t)
+	r := newRig(t, single(s), Options{MaxBytes: 1 << 20})
+	r.lead()
+	r.publish(0, 50)
+	r.holds(50)
+	before := r.spool.looks.Load()
+	eventually(t, "a look at what is there", func() bool { return r.spool.looks.Load() > before })
+	if err := r.rdb.FlushAll(context.Background()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.lead()
+	r.holds(50)
+}
+
+// A relayer and Redis die together: the spool's directory has the relays.
+func TestSpoolOutlivesItsProcess(t *testing.T) {
+	s := startServer(t)
+	opts := Options{MaxBytes: 1 << 20, Dir: t.TempDir()}
+	publisher := ingest.NewPublisher(single(s), testKeys(), prometheus.NewRegistry(), zap.NewNop())
+	defer publisher.Close()
+	dead, err := Open(publisher, single(s), testKeys(), opts, prometheus.NewRegistry(), zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 70 { // it never looks, and is never closed
+		if err := dead.Publish(context.Background(), testRelay(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	torn, err := os.OpenFile(dead.disk.current.path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := torn.Write([]byte{0, 0, 1, 0, 9}); err != nil {
+		t.Fatal(err)
+	}
+	_ = torn.Close()
+	s.kill()
+	s.start()
+	r := newRig(t, single(s), opts)
+	r.lead()
+	r.publish(70, 80)
+	r.holds(80)
+}
+
+// Relays of sessions that were sealed are let go, in memory and on disk.
+func TestClosedSessionsLeave(t *testing.T) {
+	s, ctx := startServer(t), context.Background()
+	r := newRig(t, single(s), Options{MaxBytes: 1 << 20})
+	r.lead()
+	dir := t.TempDir()
+	held, err := Open(r.spool, r.rdb, testKeys(), Options{MaxBytes: 1 << 20, Dir: dir}, prometheus.NewRegistry(), zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		if err := held.Publish(ctx, testRelay(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.holds(100)
+	for n := range testSessions - 1 {
+		if _, err := r.owner.Seal(ctx, testRelay(n).Key()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	held.watch(ctx, now)
+	if got := len(held.entries); got != 100 {
+		t.Errorf("%d relays right after the seal, want all 100: the trees may not be archived yet", got)
+	}
+	held.watch(ctx, now.Add(2*closedGrace))
+	if got := len(held.entries); got != 20 {
+		t.Errorf("%d relays later, want the 20 of the open session", got)
+	}
+	if err := errors.Join(held.Close(), func() error { held.drop(map[chain.SessionKey]bool{testRelay(4).Key(): true}); return nil }()); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 0 || held.bytes != 0 {
+		t.Errorf("%d files and %d bytes are left (%v)", len(files), held.bytes, err)
+	}
+}
