@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,6 +29,84 @@ func checkOperator(t *testing.T, ctx context.Context, n *network) {
 		checkMetricsAreDocumented(t, ctx, p, string(doc))
 	}
 	checkRaftctl(t, ctx, n)
+	checkInspection(t, ctx, n)
+	checkBundle(t, ctx, n)
+}
+
+// checkInspection: what is in the log is shown, and the members agree on it.
+func checkInspection(t *testing.T, ctx context.Context, n *network) {
+	t.Helper()
+	var verdicts []struct {
+		ID      string `json:"id"`
+		Verdict string `json:"verdict"`
+	}
+	if err := json.Unmarshal(raftctl(t, ctx, n, "verify", "-o", "json"), &verdicts); err != nil || len(verdicts) != 3 {
+		t.Errorf("verify: %+v, %v", verdicts, err)
+	}
+	for _, v := range verdicts {
+		if v.Verdict != "equal" {
+			t.Errorf("verify: %s is %s", v.ID, v.Verdict)
+		}
+	}
+	var sessions []struct {
+		Supplier  string `json:"supplier"`
+		SessionID string `json:"session_id"`
+	}
+	if err := json.Unmarshal(raftctl(t, ctx, n, "sessions", "-o", "json"), &sessions); err != nil || len(sessions) == 0 {
+		t.Fatalf("sessions: %+v, %v", sessions, err)
+	}
+	raftctl(t, ctx, n, "session", sessions[0].Supplier+"/"+sessions[0].SessionID)
+	for _, verb := range []string{"claims", "bench"} {
+		if out := raftctl(t, ctx, n, verb, "-o", "csv"); bytes.Count(out, []byte("\n")) < 2 {
+			t.Errorf("%s: %s", verb, out)
+		}
+	}
+}
+
+// checkBundle: support gets to see everything but what is secret.
+func checkBundle(t *testing.T, ctx context.Context, n *network) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "bundle.tar.gz")
+	raftctl(t, ctx, n, "debug", "bundle", file)
+	packed, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	unzipped, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(unzipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := n.Manifest()
+	for _, account := range append(manifest.Suppliers, manifest.Applications...) {
+		if bytes.Contains(bytes.ToLower(content), []byte(strings.ToLower(account.PrivateKey))) {
+			t.Errorf("the bundle has the key of %s", account.Name)
+		}
+	}
+	for _, want := range []string{"ha_miner_", "goroutine ", `"kind":"Seal"`, `"config_hash"`} {
+		if !bytes.Contains(content, []byte(want)) {
+			t.Errorf("the bundle lacks %s", want)
+		}
+	}
+}
+
+// raftctl runs the real binary, which must succeed.
+func raftctl(t *testing.T, ctx context.Context, n *network, args ...string) []byte {
+	t.Helper()
+	for _, miner := range n.Manifest().Miners {
+		args = append(args, "--addr", miner.AdminAddr)
+	}
+	cmd := exec.CommandContext(ctx, binary(t, "raftctl"), args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("raftctl %v: %v", args, err)
+	}
+	return out
 }
 
 // checkMetricsAreDocumented: everybody who reads a metric name finds it
@@ -65,24 +146,11 @@ func checkMetricsAreDocumented(t *testing.T, ctx context.Context, p devnet.Manif
 // checkRaftctl hands leadership over and back, with the real binary.
 func checkRaftctl(t *testing.T, ctx context.Context, n *network) {
 	t.Helper()
-	raftctl := func(args ...string) []byte {
-		t.Helper()
-		for _, miner := range n.Manifest().Miners {
-			args = append(args, "--addr", miner.AdminAddr)
-		}
-		cmd := exec.CommandContext(ctx, binary(t, "raftctl"), append(args, "-o", "json")...)
-		cmd.Stderr = os.Stderr
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("raftctl %v: %v", args, err)
-		}
-		return out
-	}
 	var members []struct {
 		ID     string `json:"id"`
 		Leader bool   `json:"leader"`
 	}
-	if err := json.Unmarshal(raftctl("members"), &members); err != nil || len(members) != 3 {
+	if err := json.Unmarshal(raftctl(t, ctx, n, "members", "-o", "json"), &members); err != nil || len(members) != 3 {
 		t.Fatalf("got members %+v, %v", members, err)
 	}
 	successor := members[0].ID
@@ -93,14 +161,14 @@ func checkRaftctl(t *testing.T, ctx context.Context, n *network) {
 		Leader string `json:"leader_id"`
 		Epoch  string `json:"epoch"`
 	}
-	if err := json.Unmarshal(raftctl("transfer-leader", successor), &after); err != nil || after.Leader != successor || after.Epoch == "" {
+	if err := json.Unmarshal(raftctl(t, ctx, n, "transfer-leader", successor, "-o", "json"), &after); err != nil || after.Leader != successor || after.Epoch == "" {
 		t.Errorf("after the transfer to %s: %+v, %v", successor, after, err)
 	}
 	var status struct {
 		Leader   string         `json:"leader_id"`
 		Sessions map[string]int `json:"sessions"`
 	}
-	if err := json.Unmarshal(raftctl("status"), &status); err != nil || status.Leader != successor {
+	if err := json.Unmarshal(raftctl(t, ctx, n, "status", "-o", "json"), &status); err != nil || status.Leader != successor {
 		t.Errorf("status: %+v, %v", status, err)
 	}
 }

@@ -131,7 +131,7 @@ func sessionRecord(r *Session) *adminpb.SessionRecord {
 		StartHeight: r.Ref.StartHeight, EndHeight: r.Ref.EndHeight,
 		Stage: r.Stage.String(), Reason: r.Reason, Seq: r.Seq, Root: r.Root, Relays: r.Count, ComputeUnits: r.Sum,
 		Proof: r.ProofRequired.String(), ClaimHeight: r.ClaimHeight, ProofHeight: r.ProofHeight,
-		EndedHeight: r.EndedHeight, Upokt: r.Upokt,
+		EndedHeight: r.EndedHeight, Upokt: r.Upokt, Archives: r.Archives,
 	}
 }
 

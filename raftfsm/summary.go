@@ -48,6 +48,8 @@ func Summarize(cmd Command) string {
 		return c.NodeID
 	case *Drain:
 		return fmt.Sprintf("%s %v", c.NodeID, c.Drained)
+	case *Archived:
+		return fmt.Sprintf("%s on %s", plural(len(c.Trees), "tree"), c.Node)
 	case *Compare:
 		return fmt.Sprintf("entry %d, hash %.12x", c.Index, c.Hash)
 	}

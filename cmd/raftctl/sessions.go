@@ -30,6 +30,8 @@ type session struct {
 	ClaimHeight  int64  `json:"claim_height" table:"-"`
 	ProofHeight  int64  `json:"proof_height" table:"-"`
 	EndedHeight  int64  `json:"ended_height" table:"-"`
+	// The miners that keep the leaves of the sealed tree.
+	Archives []string `json:"archives" table:"-"`
 }
 
 func newSession(r *adminpb.SessionRecord) session {
@@ -39,6 +41,7 @@ func newSession(r *adminpb.SessionRecord) session {
 		Upokt: r.GetUpokt(), Reason: r.GetReason(), Application: r.GetApplication(), StartHeight: r.GetStartHeight(),
 		Seq: r.GetSeq(), Root: hex.EncodeToString(r.GetRoot()), ClaimHeight: r.GetClaimHeight(),
 		ProofHeight: r.GetProofHeight(), EndedHeight: r.GetEndedHeight(),
+		Archives: append([]string{}, r.GetArchives()...),
 	}
 }
 

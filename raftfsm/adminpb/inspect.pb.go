@@ -176,6 +176,7 @@ type SessionRecord struct {
 	ProofHeight   int64                  `protobuf:"varint,15,opt,name=proof_height,json=proofHeight,proto3" json:"proof_height,omitempty"`
 	EndedHeight   int64                  `protobuf:"varint,16,opt,name=ended_height,json=endedHeight,proto3" json:"ended_height,omitempty"`
 	Upokt         uint64                 `protobuf:"varint,17,opt,name=upokt,proto3" json:"upokt,omitempty"`
+	Archives      []string               `protobuf:"bytes,18,rep,name=archives,proto3" json:"archives,omitempty"` // nodes that keep the leaves of the sealed tree
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -327,6 +328,13 @@ func (x *SessionRecord) GetUpokt() uint64 {
 		return x.Upokt
 	}
 	return 0
+}
+
+func (x *SessionRecord) GetArchives() []string {
+	if x != nil {
+		return x.Archives
+	}
+	return nil
 }
 
 type SessionRequest struct {
@@ -1732,7 +1740,7 @@ const file_inspect_proto_rawDesc = "" +
 	"\x10SessionsResponse\x12=\n" +
 	"\bsessions\x18\x01 \x03(\v2!.raftminer.admin.v1.SessionRecordR\bsessions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12#\n" +
-	"\rapplied_index\x18\x03 \x01(\x04R\fappliedIndex\"\xee\x03\n" +
+	"\rapplied_index\x18\x03 \x01(\x04R\fappliedIndex\"\x8a\x04\n" +
 	"\rSessionRecord\x12\x1a\n" +
 	"\bsupplier\x18\x01 \x01(\tR\bsupplier\x12\x1d\n" +
 	"\n" +
@@ -1753,7 +1761,8 @@ const file_inspect_proto_rawDesc = "" +
 	"\fclaim_height\x18\x0e \x01(\x03R\vclaimHeight\x12!\n" +
 	"\fproof_height\x18\x0f \x01(\x03R\vproofHeight\x12!\n" +
 	"\fended_height\x18\x10 \x01(\x03R\vendedHeight\x12\x14\n" +
-	"\x05upokt\x18\x11 \x01(\x04R\x05upokt\"K\n" +
+	"\x05upokt\x18\x11 \x01(\x04R\x05upokt\x12\x1a\n" +
+	"\barchives\x18\x12 \x03(\tR\barchives\"K\n" +
 	"\x0eSessionRequest\x12\x1a\n" +
 	"\bsupplier\x18\x01 \x01(\tR\bsupplier\x12\x1d\n" +
 	"\n" +
