@@ -71,7 +71,7 @@ func newCommon(path string, role config.Role) (*common, error) {
 	return &common{
 		cfg: cfg, log: log, registry: newRegistry(), chain: client, feed: chain.NewFeed(client, log),
 		redis: rdb, keys: keys,
-		names: ingest.NewKeys(cfg.Redis.Namespace.BasePrefix, cfg.Chain.ID, cfg.Cluster.ID, cfg.Cluster.Partitions),
+		names: namesOf(cfg),
 	}, nil
 }
 

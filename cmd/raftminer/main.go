@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/raftminer/raftminer/config"
+	"github.com/raftminer/raftminer/ingest"
 	"github.com/raftminer/raftminer/raftfsm"
 )
 
@@ -19,7 +20,9 @@ import (
 const (
 	exitFailed       = 1
 	exitUsage        = 2
+	exitNotFound     = 4
 	exitInvalidInput = 5
+	exitRefused      = 8
 	exitDiverged     = 70
 )
 
@@ -44,6 +47,10 @@ func execute(ctx context.Context, args []string) int {
 		return exitInvalidInput
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, ingest.ErrUnknownSession):
+		return exitNotFound
+	case errors.Is(err, errNotConfirmed):
+		return exitRefused
 	case errors.Is(err, raftfsm.ErrDiverged):
 		return exitDiverged
 	}
@@ -62,6 +69,6 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(minerCommand(), relayerCommand(), configCommand())
+	root.AddCommand(minerCommand(), relayerCommand(), configCommand(), redisCommand())
 	return root
 }
