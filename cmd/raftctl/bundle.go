@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/raftminer/raftminer/raftfsm"
 	"github.com/raftminer/raftminer/raftfsm/adminpb"
 )
 
@@ -114,7 +115,7 @@ func (b *bundle) gather(ctx context.Context) (found int, err error) {
 	if err != nil {
 		b.failures = append(b.failures, fmt.Errorf("health: %w", err))
 	}
-	about := map[string]string{"version": version(), "go_version": runtime.Version(), "at": b.at.UTC().Format(time.RFC3339)}
+	about := map[string]string{"version": raftfsm.BuildVersion(), "go_version": runtime.Version(), "at": b.at.UTC().Format(time.RFC3339)}
 	err = errors.Join(b.add("README.txt", []byte(bundleReadme)), b.addJSON("about.json", about),
 		b.addJSON("members.json", members), b.addJSON("health.json", health))
 	for _, m := range members {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/raftminer/raftminer/raftfsm"
 )
 
 func main() {
@@ -41,7 +43,7 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "raftctl",
 		Short:         "Inspect and steer the raft group of miners",
-		Version:       version(),
+		Version:       raftfsm.BuildVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error {

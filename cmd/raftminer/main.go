@@ -64,7 +64,7 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "raftminer",
 		Short:         "Relay mining for Pocket Network suppliers that survives the death of any process",
-		Version:       version(),
+		Version:       raftfsm.BuildVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

@@ -139,7 +139,7 @@ func (m *miner) raftConfig() raftfsm.Config {
 		NodeID: m.cfg.Miner.NodeID, DataDir: m.cfg.Miner.DataDir,
 		Bind: r.Bind, Advertise: r.Advertise,
 		ClusterID: m.cfg.Cluster.ID, Partitions: m.cfg.Cluster.Partitions,
-		BootstrapExpect: r.BootstrapExpect, Version: version(), ConfigHash: m.cfg.Hash(),
+		BootstrapExpect: r.BootstrapExpect, Version: raftfsm.BuildVersion(), ConfigHash: m.cfg.Hash(),
 		Needs: m.needs(), HeartbeatTimeout: r.Heartbeat, ElectionTimeout: r.Election, LeaderLeaseTimeout: r.Lease, CommitTimeout: r.Commit,
 		Exit: func(reason error) {
 			fmt.Fprintln(os.Stderr, reason)

@@ -1,9 +1,9 @@
-package main
+package raftfsm
 
 import "runtime/debug"
 
-// version is what the build knows of itself: the module's version, or the commit.
-func version() string {
+// BuildVersion is what members show of their build: the module's version, or the commit.
+func BuildVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
