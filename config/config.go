@@ -115,7 +115,7 @@ type Relayer struct {
 // sealed, to publish it again when Redis lost it.
 type Spool struct {
 	MaxBytes Bytes  `yaml:"max_bytes" doc:"memory for relays of open sessions, which are published again when Redis may have lost them; the oldest leave first; 0 keeps none"`
-	Dir      string `yaml:"dir" local:"yes" doc:"directory for them, so that they outlive the process; default: memory only; relative to this file"`
+	Dir      string `yaml:"dir" local:"yes" doc:"directory for them: they outlive the process, and relays are taken while Redis is away; default: memory only, and relays are refused then; relative to this file"`
 }
 
 // Service is one on-chain service and its backends by RPC type.

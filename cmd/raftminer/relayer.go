@@ -61,7 +61,7 @@ func runRelayer(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("relayer.listen_addr: %w", err)
 	}
-	group, err := c.background(ctx, append(c.checks(), check{"relays", server.Ready}))
+	group, err := c.background(ctx, append(c.relayerChecks(held), check{"relays", server.Ready}))
 	if err != nil {
 		return err
 	}
@@ -79,6 +79,23 @@ func runRelayer(ctx context.Context, path string) error {
 		c.log.Error("close publisher", zap.Error(closeErr))
 	}
 	return err
+}
+
+// relayerChecks lets a relayer be ready without Redis while its spool takes what
+// Redis does not.
+func (c *common) relayerChecks(held *spool.Spool) []check {
+	checks := c.checks()
+	for i := range checks {
+		if redis := checks[i]; redis.name == "redis" {
+			checks[i].err = func() error {
+				if err := redis.err(); err != nil && held.Ready() != nil {
+					return err
+				}
+				return nil
+			}
+		}
+	}
+	return checks
 }
 
 func drain(server *relayproxy.Server, log *zap.Logger) {

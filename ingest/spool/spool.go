@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,12 +44,14 @@ type Spool struct {
 	entries  []*entry // by age
 	sessions map[chain.SessionKey]int
 	bytes    int
+	pending  int    // bytes of entries that are not in the stream yet
 	seq      uint64 // of the newest entry
 	disk     *segments
 
 	parts []*partition // only the watching goroutine uses them
 	shut  map[chain.SessionKey]time.Time
 	looks atomic.Uint64 // looks at Redis that worked
+	away  atomic.Int64  // unix nanoseconds of the last publication that failed
 }
 
 // entry is a relay that is in the stream, as far as anybody knows.
@@ -57,6 +60,7 @@ type entry struct {
 	partition int
 	seq       uint64
 	segment   *segment // nil in memory only
+	pending   bool     // not in the stream yet
 }
 
 func (e *entry) size() int { return len(e.relay.Relay) + entryOverhead }
@@ -75,7 +79,7 @@ func Open(inner Publisher, rdb redis.UniversalClient, keys ingest.Keys, opts Opt
 		return s, nil
 	}
 	var err error
-	if s.disk, err = openSegments(opts.Dir, func(relay ingest.MinedRelay, from *segment) { s.hold(relay, from) }); err != nil {
+	if s.disk, err = openSegments(opts.Dir, func(relay ingest.MinedRelay, from *segment) { s.hold(relay, from, false) }); err != nil {
 		return nil, err
 	}
 	for _, p := range s.parts {
@@ -84,26 +88,42 @@ func Open(inner Publisher, rdb redis.UniversalClient, keys ingest.Keys, opts Opt
 	return s, nil
 }
 
-// Publish returns nil once the relay is in the stream and in the spool.
+// Publish returns nil once the relay is in the stream and in the spool. While
+// Redis is away, a spool with a directory takes it alone, and publishes it later.
 func (s *Spool) Publish(ctx context.Context, relay ingest.MinedRelay) error {
-	if err := s.inner.Publish(ctx, relay); err != nil {
+	err := s.try(ctx, relay)
+	switch {
+	case err == nil:
+		s.keep(relay)
+		return nil
+	case isClosed(err) || s.disk == nil || ctx.Err() != nil:
 		return err
 	}
+	return s.accept(relay, err)
+}
+
+// keep remembers a relay that is in the stream.
+func (s *Spool) keep(relay ingest.MinedRelay) {
 	if s.opts.MaxBytes == 0 {
-		return nil
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var to *segment
-	if s.disk != nil {
-		var err error
-		if to, err = s.disk.append(relay); err != nil {
-			s.metrics.diskErrors.Inc()
-			s.log.Warn("relay is spooled in memory only", zap.Error(err))
-		}
+	s.hold(relay, s.write(relay), false)
+}
+
+// write puts a relay on disk; nil if there is none, or it failed.
+func (s *Spool) write(relay ingest.MinedRelay) *segment {
+	if s.disk == nil {
+		return nil
 	}
-	s.hold(relay, to)
-	return nil
+	to, err := s.disk.append(relay)
+	if err != nil {
+		s.metrics.diskErrors.Inc()
+		s.log.Warn("relay is not in the spool's directory", zap.Error(err))
+		return nil
+	}
+	return to
 }
 
 // Close lets go of the files. What is in them is there for the next process.
@@ -116,16 +136,27 @@ func (s *Spool) Close() error {
 	return s.disk.close()
 }
 
-// hold adds an entry and makes room for it.
-func (s *Spool) hold(relay ingest.MinedRelay, from *segment) {
+// hold adds an entry and makes room for it. An entry that is nowhere else stays.
+func (s *Spool) hold(relay ingest.MinedRelay, from *segment, pending bool) {
 	s.seq++
-	e := &entry{relay: relay, partition: s.keys.Partition(relay.Key()), seq: s.seq, segment: from}
+	e := &entry{relay: relay, partition: s.keys.Partition(relay.Key()), seq: s.seq, segment: from, pending: pending}
 	s.entries = append(s.entries, e)
 	s.sessions[relay.Key()]++
 	s.bytes += e.size()
-	for s.bytes > s.opts.MaxBytes && len(s.entries) > 0 {
-		oldest := s.entries[0]
-		s.entries = s.entries[1:]
+	if pending {
+		s.pending += e.size()
+	}
+	for s.bytes > s.opts.MaxBytes {
+		at := slices.IndexFunc(s.entries, func(e *entry) bool { return !e.pending })
+		if at < 0 {
+			break
+		}
+		oldest := s.entries[at]
+		if at == 0 {
+			s.entries = s.entries[1:]
+		} else {
+			s.entries = slices.Delete(s.entries, at, at+1)
+		}
 		s.letGo(oldest)
 		s.metrics.shed.WithLabelValues(s.parts[oldest.partition].protects(oldest.seq)).Inc()
 	}
@@ -135,6 +166,7 @@ func (s *Spool) hold(relay ingest.MinedRelay, from *segment) {
 // letGo accounts for an entry that is not in entries any more.
 func (s *Spool) letGo(e *entry) {
 	s.bytes -= e.size()
+	s.arrived(e)
 	key := e.relay.Key()
 	if s.sessions[key]--; s.sessions[key] == 0 {
 		delete(s.sessions, key)
@@ -143,6 +175,14 @@ func (s *Spool) letGo(e *entry) {
 		if err := s.disk.release(e.segment); err != nil {
 			s.log.Warn("spool segment not removed", zap.Error(err))
 		}
+	}
+}
+
+// arrived says that an entry waits for Redis no longer.
+func (s *Spool) arrived(e *entry) {
+	if e.pending {
+		e.pending = false
+		s.pending -= e.size()
 	}
 }
 
@@ -168,6 +208,7 @@ func (s *Spool) drop(closed map[chain.SessionKey]bool) {
 func (s *Spool) measure() {
 	s.metrics.relays.Set(float64(len(s.entries)))
 	s.metrics.bytes.Set(float64(s.bytes))
+	s.metrics.pending.Set(float64(s.pending))
 }
 
 // of are the entries of a partition after one and up to another, the oldest first.

@@ -348,3 +348,35 @@ func TestClosedSessionsLeave(t *testing.T) {
 		t.Errorf("%d files and %d bytes are left (%v)", len(files), held.bytes, err)
 	}
 }
+
+// While Redis is away a spool with a directory answers for it, as long as there
+// is room, and every relay that it accepted is in a tree afterwards.
+func TestRelaysAreAcceptedWhileRedisIsAway(t *testing.T) {
+	s, ctx := startServer(t, "--appendonly", "yes", "--appendfsync", "always"), context.Background()
+	size := (&entry{relay: testRelay(0)}).size()
+	r := newRig(t, single(s), Options{MaxBytes: 60 * size, Dir: t.TempDir()})
+	r.lead()
+	r.publish(0, 40)
+	r.holds(40)
+	if _, err := r.owner.Seal(ctx, testRelay(0).Key()); err != nil {
+		t.Fatal(err)
+	}
+	s.kill()
+	r.publish(40, 100) // sheds the 40: the trees have them
+	if err := r.spool.Publish(ctx, testRelay(100)); !errors.Is(err, ErrFull) {
+		t.Errorf("more than the spool may hold: got %v, want %v", err, ErrFull)
+	}
+	if r.spool.Ready() == nil {
+		t.Error("a full spool calls itself ready")
+	}
+	s.start()
+	r.lead()
+	r.holds(40 + 48)
+	eventually(t, "the late ones are counted", func() bool { return testutil.ToFloat64(r.spool.metrics.late) == 12 })
+	if got := testutil.ToFloat64(r.spool.metrics.pending); got != 0 || r.spool.Ready() != nil {
+		t.Errorf("%v bytes still wait (%v)", got, r.spool.Ready())
+	}
+	if got := testutil.ToFloat64(r.spool.metrics.accepted); got != 60 {
+		t.Errorf("%v relays accepted, want 60", got)
+	}
+}

@@ -101,6 +101,7 @@ func (s *Spool) watch(ctx context.Context, now time.Time) {
 		s.metrics.changes.Inc()
 		s.log.Warn("redis may have lost relays, publishing them again", zap.Uint64("newest", newest))
 	}
+	s.catchUp(ctx)
 	for i, p := range s.parts {
 		if p.owed > 0 && ctx.Err() == nil {
 			s.republish(ctx, i, p)
