@@ -166,7 +166,7 @@ func (n *Node) pulse(scope context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if recent := time.Unix(0, n.lastWrite.Load()); time.Since(recent) < 2*pulseInterval {
+		if recent := n.lastWrite.get(); time.Since(recent) < 2*pulseInterval {
 			lastOK = recent
 			continue
 		}

@@ -37,7 +37,7 @@ type Node struct {
 
 	leading     atomic.Pointer[Epoch]  // the epoch whose lead is running
 	waiting     atomic.Pointer[string] // why this node is not in a group yet
-	lastWrite   atomic.Int64           // unix ns of the last entry that committed here
+	lastWrite   *moment                // when an entry committed here last
 	writes      writeTimes
 	transfers   transferGuard
 	fitness     fitness
@@ -96,6 +96,7 @@ func open(
 		store:      store,
 		leadership: newLeadership(),
 		words:      make(chan bool, notifyBuffer),
+		lastWrite:  newMoment(),
 		failed:     make(chan struct{}),
 		started:    make(chan struct{}),
 		closed:     make(chan struct{}),

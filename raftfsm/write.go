@@ -3,7 +3,6 @@ package raftfsm
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -33,7 +32,7 @@ func (n *Node) Apply(ctx context.Context, cmd Command) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("apply command of kind %d: %w", cmd.Kind(), err)
 	}
-	n.lastWrite.Store(time.Now().UnixNano())
+	n.lastWrite.mark()
 	outcome, ok := future.Response().(applied)
 	if !ok {
 		return Result{}, fmt.Errorf("apply command of kind %d: answered %T", cmd.Kind(), future.Response())
@@ -76,7 +75,7 @@ func (n *Node) barrier(ctx context.Context) error {
 	if _, err := await(ctx, n, func() raft.Future { return n.raft.Barrier(0) }); err != nil {
 		return fmt.Errorf("barrier: %w", err)
 	}
-	n.lastWrite.Store(time.Now().UnixNano())
+	n.lastWrite.mark()
 	return nil
 }
 

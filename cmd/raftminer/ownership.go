@@ -33,7 +33,7 @@ type ownership struct {
 	*miner
 	owner  atomic.Pointer[ingest.Owner] // nil until acquired
 	got    chan struct{}                // closed then
-	broken atomic.Int64                 // unix nanoseconds of the last proof that Redis failed
+	broken atomic.Pointer[time.Time]    // when Redis failed a proof last, nil for never
 }
 
 func newOwnership(m *miner) *ownership { return &ownership{miner: m, got: make(chan struct{})} }
@@ -139,14 +139,16 @@ func (o *ownership) Prove(ctx context.Context, key chain.SessionKey, path []byte
 
 func (o *ownership) proveStored(ctx context.Context, key chain.SessionKey, path []byte) ([]byte, error) {
 	owner := o.owner.Load()
-	if owner == nil || time.Since(time.Unix(0, o.broken.Load())) < proveAside {
+	broken := o.broken.Load()
+	if owner == nil || broken != nil && time.Since(*broken) < proveAside {
 		return nil, errNoOwnership
 	}
 	ctx, cancel := context.WithTimeout(ctx, proveTimeout)
 	defer cancel()
 	proof, err := owner.Prove(ctx, key, path)
 	if err != nil {
-		o.broken.Store(time.Now().UnixNano())
+		now := time.Now()
+		o.broken.Store(&now)
 	}
 	return proof, err
 }
