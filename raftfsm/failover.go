@@ -21,6 +21,10 @@ type failover struct {
 	closed chan struct{} // capacity 1: a peer's connection closed
 }
 
+// mostRounds bounds the time with short timers: without a majority there will be no
+// leader.
+const mostRounds = 10
+
 // candidateStagger keeps two followers from asking for each other's vote in the
 // same instant: both would vote for themselves and wait for another timeout.
 const candidateStagger = 20 * time.Millisecond
@@ -55,6 +59,7 @@ func (f *failover) suspect() {
 	if n.raft.State() != raft.Follower || leader == "" {
 		return
 	}
+	n.background.Go(n.warmUp)
 	lease := n.cfg.LeaderLeaseTimeout + time.Millisecond
 	if !f.awaitSilence(lease + f.stagger(leader)) {
 		return
@@ -63,8 +68,21 @@ func (f *failover) suspect() {
 	if !f.reload(lease, lease) {
 		return
 	}
-	f.node.pause(3 * lease)
+	f.awaitLeader(lease)
 	f.reload(n.cfg.HeartbeatTimeout, n.cfg.ElectionTimeout)
+}
+
+// awaitLeader waits until a leader is known, so that candidates that got into each
+// other's way try again soon.
+func (f *failover) awaitLeader(lease time.Duration) {
+	for range mostRounds {
+		if !f.node.pause(3 * lease) {
+			return
+		}
+		if _, leader := f.node.raft.LeaderWithID(); leader != "" {
+			return
+		}
+	}
 }
 
 // awaitSilence waits until nothing was heard from the leader for d. A word that

@@ -134,18 +134,32 @@ func (n *Node) leadEpoch(scope context.Context, lead func(context.Context, Epoch
 
 // openEpoch makes this leader the owner of an epoch that nobody had before. Being
 // told to lead is not enough: another node may have been told since.
+//
+// The command is applied behind all that came before it, so what this replica has
+// applied until now is enough to make it from: if that was too old, it is refused.
+// Only then, and in a new cluster, is there a round of the group more, while nobody
+// leads.
 func (n *Node) openEpoch(ctx context.Context) (Epoch, error) {
+	init := Init{ClusterID: n.cfg.ClusterID, Partitions: n.cfg.Partitions}
+	var begun bool
+	n.View(func(s *State) { begun = s.ClusterID() == init.ClusterID && s.Partitions() == init.Partitions })
+	if begun {
+		epoch, err := n.openNext(ctx)
+		if !errors.Is(err, ErrStaleEpoch) {
+			return epoch, err
+		}
+	}
 	if err := n.barrier(ctx); err != nil {
 		return Epoch{}, fmt.Errorf("open epoch: %w", err)
 	}
-	init := Init{ClusterID: n.cfg.ClusterID, Partitions: n.cfg.Partitions}
-	var done bool // a round of the group less, while nobody leads
-	n.View(func(s *State) { done = s.ClusterID() == init.ClusterID && s.Partitions() == init.Partitions })
-	if !done {
-		if _, err := n.Apply(ctx, init); err != nil {
-			return Epoch{}, fmt.Errorf("open epoch: %w", err)
-		}
+	if _, err := n.Apply(ctx, init); err != nil {
+		return Epoch{}, fmt.Errorf("open epoch: %w", err)
 	}
+	return n.openNext(ctx)
+}
+
+// openNext opens the epoch that follows from what is applied here.
+func (n *Node) openNext(ctx context.Context) (Epoch, error) {
 	epoch := Epoch{Term: n.raft.CurrentTerm()}
 	n.View(func(s *State) { epoch.Generation = s.Generation() })
 	if _, err := n.Apply(ctx, OpenEpoch{Epoch: epoch, Owner: n.owner}); err != nil {

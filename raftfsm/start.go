@@ -38,6 +38,7 @@ func (n *Node) startRaft(logger hclog.Logger) error {
 	n.raft.RegisterObserver(n.metrics.leaderObserver())
 	n.background.Go(func() { n.leadership.follow(n.words) })
 	n.background.Go(n.failover.run)
+	n.background.Go(n.keepWarm)
 	n.background.Go(n.rememberAdmission)
 	if len(n.cfg.Needs) > 0 {
 		n.background.Go(n.watchNeeds)
