@@ -28,7 +28,7 @@ type Config struct {
 	Cluster  Cluster            `yaml:"cluster" doc:"What miners and relayers of one operator have in common."`
 	Miner    Miner              `yaml:"miner" doc:"A member of the raft group; read by 'raftminer miner'."`
 	Relayer  Relayer            `yaml:"relayer" doc:"The relay server; read by 'raftminer relayer'."`
-	Services map[string]Service `yaml:"services" doc:"What the relayer serves, by the id of the on-chain service, and its backends by RPC type: jsonrpc, rest or cometbft."`
+	Services map[string]Service `yaml:"services" doc:"What the relayer serves, by the id of the on-chain service, and its backends by RPC type: jsonrpc, rest, cometbft, websocket or grpc."`
 	Tx       Tx                 `yaml:"tx" doc:"The terms on which the miner sends claims and proofs."`
 	Metrics  Metrics            `yaml:"metrics" doc:"/metrics for Prometheus, /livez and /readyz for whoever restarts and balances."`
 	Logging  Logging            `yaml:"logging" doc:"Logs go to standard error."`

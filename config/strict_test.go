@@ -72,10 +72,6 @@ func TestStrict(t *testing.T) {
 				"f:27: services.eth.backends.websocket.url: must be a URL with scheme ws or wss",
 			},
 		},
-		"grpc": {
-			[]string{"rest: {url", "grpc: {url"},
-			[]string{"f:27: services.eth.backends.grpc: grpc backends are not served by this version: it serves jsonrpc, rest, cometbft, websocket"},
-		},
 		"misspelt websocket": {
 			[]string{"rest: {url", "websockets: {url"},
 			[]string{`f:27: services.eth.backends.websockets: no such RPC type, did you mean "websocket"?`},

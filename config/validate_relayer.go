@@ -1,14 +1,8 @@
 package config
 
 import (
-	"slices"
-	"strings"
-
 	"golang.org/x/net/http/httpguts"
 )
-
-// BackendTypes are the RPC types that a service can have a backend for.
-var BackendTypes = []string{"jsonrpc", "rest", "cometbft", "websocket"}
 
 // defaultBackend serves requests that name no RPC type.
 const defaultBackend = "jsonrpc"
@@ -62,9 +56,6 @@ func (v *validator) backend(at, name string, b Backend) {
 	}
 	v.required(at, b)
 	v.url(at+".url", b.URL, schemes...)
-	if !slices.Contains(BackendTypes, name) {
-		v.bad(at, "%s backends are not served by this version: it serves %s", name, strings.Join(BackendTypes, ", "))
-	}
 	for _, header := range sortedKeys(b.Headers) {
 		if !httpguts.ValidHeaderFieldName(header) || !httpguts.ValidHeaderFieldValue(b.Headers[header]) {
 			v.bad(at+".headers."+header, "is not an HTTP header")

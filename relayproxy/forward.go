@@ -84,8 +84,12 @@ func (e *exchange) body(limit int) ([]byte, error) {
 // encode serializes an answer, deterministically as poktroll does
 // (pkg/relayer/proxy/http_utils.go).
 func (e *exchange) encode(headers map[string]*sdktypes.Header, body []byte) ([]byte, *Refusal) {
+	return encodeResponse(e.res.StatusCode(), headers, body)
+}
+
+func encodeResponse(status int, headers map[string]*sdktypes.Header, body []byte) ([]byte, *Refusal) {
 	payload, err := proto.MarshalOptions{Deterministic: true}.Marshal(&sdktypes.POKTHTTPResponse{
-		StatusCode: uint32(e.res.StatusCode()), Header: headers, BodyBz: body,
+		StatusCode: uint32(status), Header: headers, BodyBz: body,
 	})
 	if err != nil {
 		return nil, refuseFor(ReasonSign, err, "the backend's answer cannot be serialized")

@@ -57,6 +57,9 @@ func (p *pipeline) serve(ctx context.Context, body, rpcType []byte, arrived time
 	if refusal != nil {
 		return answer{}, r, refusal
 	}
+	if r.route.upstream.grpc != nil {
+		return p.serveGRPC(ctx, r)
+	}
 	if r.route.upstream.client == nil {
 		return answer{}, r, refuse(ReasonUnsupportedTransport, "%s is not served here", RPCTypeName(r.route.rpcType))
 	}
@@ -77,6 +80,19 @@ func (p *pipeline) serve(ctx context.Context, body, rpcType []byte, arrived time
 	reply, refusal := p.settle(ctx, r, payload, status)
 	if refusal == nil {
 		r.route.metrics.serve(status, time.Since(arrived))
+	}
+	return answer{reply: reply}, r, refusal
+}
+
+// serveGRPC is the rest of it for a gRPC backend.
+func (p *pipeline) serveGRPC(ctx context.Context, r *relay) (answer, *relay, *Refusal) {
+	payload, status, refusal := r.route.upstream.callGRPC(ctx, r)
+	if refusal != nil {
+		return answer{}, r, refusal
+	}
+	reply, refusal := p.settle(ctx, r, payload, status)
+	if refusal == nil {
+		r.route.metrics.serve(status, time.Since(r.arrived))
 	}
 	return answer{reply: reply}, r, refusal
 }

@@ -21,7 +21,7 @@ func newRoutes(cfg Config, m *metrics) (routes, error) {
 	for id, service := range cfg.Services {
 		byType := make(map[RPCType]*route, len(service.Backends))
 		for rpcType, backend := range service.Backends {
-			up, err := newUpstream(backend, service)
+			up, err := newUpstream(rpcType, backend, service)
 			if err != nil {
 				return nil, fmt.Errorf("service %s, %s backend: %w", id, RPCTypeName(rpcType), err)
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 
 	"github.com/raftminer/raftminer/chain"
 )
@@ -41,6 +42,7 @@ type Server struct {
 	refusals *refusals
 	metrics  *metrics
 	sockets  *sockets
+	grpc     *grpc.Server
 	http     *fasthttp.Server
 	base     context.Context // of every relay; ends when shutdown gives up waiting
 	abort    context.CancelFunc
@@ -72,7 +74,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		refusals: newRefusals(m, deps.Log), metrics: m, sockets: newSockets(),
 	}
 	s.base, s.abort = context.WithCancel(context.Background())
-	s.http = newHTTPServer(s, cfg)
+	s.http, s.grpc = newHTTPServer(s, cfg), newGRPCServer(s, cfg)
 	return s, nil
 }
 
@@ -96,7 +98,16 @@ func newHTTPServer(s *Server, cfg Config) *fasthttp.Server {
 
 // Serve accepts connections until Shutdown. It may be called once per listener.
 func (s *Server) Serve(ln net.Listener) error {
-	if err := s.http.Serve(ln); err != nil {
+	mux := newProtocolMux(ln)
+	go mux.run()
+	ended := make(chan error, 1)
+	go func() { ended <- s.grpc.Serve(mux.http2) }()
+	err := s.http.Serve(mux.http1)
+	_ = mux.Close() // ends the other one
+	if grpcErr := <-ended; err == nil && !errors.Is(grpcErr, grpc.ErrServerStopped) && !errors.Is(grpcErr, net.ErrClosed) {
+		err = grpcErr
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("serve relays on %s: %w", ln.Addr(), err)
 	}
 	return nil
@@ -122,10 +133,23 @@ func (s *Server) Drain() { s.draining.Store(true) }
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.abort()
-	if err := errors.Join(s.http.ShutdownWithContext(ctx), s.sockets.close(ctx)); err != nil {
+	if err := errors.Join(s.http.ShutdownWithContext(ctx), s.sockets.close(ctx), s.stopGRPC(ctx)); err != nil {
 		return fmt.Errorf("finish relays in flight: %w", err)
 	}
 	return nil
+}
+
+// stopGRPC waits for relays in flight, or for ctx.
+func (s *Server) stopGRPC(ctx context.Context) error {
+	stopped := make(chan struct{})
+	go func() { s.grpc.GracefulStop(); close(stopped) }()
+	select {
+	case <-stopped:
+		return nil
+	case <-ctx.Done():
+		s.grpc.Stop()
+		return ctx.Err()
+	}
 }
 
 // connectionLog drops fasthttp's own log lines: they are about connections that

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+	"golang.org/x/net/http2"
 )
 
 // Connection limits of a backend. Node.js closes idle connections after 5 s; a
@@ -22,14 +23,15 @@ const (
 // upstream sends relays to one backend.
 type upstream struct {
 	target        target
-	url           string // of a WebSocket
-	client        *fasthttp.HostClient
+	url           string               // of a WebSocket
+	client        *fasthttp.HostClient // of HTTP backends
+	grpc          *http2.Transport     // of gRPC backends
 	headers       map[string]string
 	authorization string
 	pocketHeaders bool
 }
 
-func newUpstream(b Backend, s Service) (*upstream, error) {
+func newUpstream(rpcType RPCType, b Backend, s Service) (*upstream, error) {
 	t, u, err := newTarget(b.URL)
 	if err != nil {
 		return nil, err
@@ -38,10 +40,13 @@ func newUpstream(b Backend, s Service) (*upstream, error) {
 	if b.Username != "" || b.Password != "" {
 		up.authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(b.Username+":"+b.Password))
 	}
-	switch u.Scheme {
-	case "http", "https":
+	switch {
+	case rpcType == RPCGRPC:
+		u = httpScheme(u)
+		up.target.origin, up.grpc = u.Scheme+"://"+u.Host, newHTTP2Client(u)
+	case rpcType == RPCWebSocket && (u.Scheme == "ws" || u.Scheme == "wss"):
+	case u.Scheme == "http" || u.Scheme == "https":
 		up.client = newHostClient(u, s)
-	case "ws", "wss", "grpc", "grpcs":
 	default:
 		return nil, fmt.Errorf("backend url has scheme %q", u.Scheme)
 	}

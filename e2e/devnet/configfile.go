@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/goccy/go-yaml"
 
 	"github.com/pokt-network/poktroll/x/shared/types"
 
-	"github.com/raftminer/raftminer/config"
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
 )
 
@@ -117,7 +115,7 @@ func (d *Devnet) serviceBackends(service pocketchain.Service) (kinds []string, u
 	urls = make(map[string]string)
 	for _, rpcType := range service.RPCTypes {
 		kind := backendKind(rpcType)
-		if !slices.Contains(config.BackendTypes, kind) {
+		if kind == "" {
 			continue
 		}
 		kinds = append(kinds, kind)

@@ -1,0 +1,110 @@
+package relayproxy
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// sniffTime is how long a connection may take to say what it speaks.
+const sniffTime = 10 * time.Second
+
+// http2Preface begins every HTTP/2 connection in the clear, and no HTTP/1 request
+// (RFC 9113, section 3.4).
+const http2Preface = "PRI"
+
+// protocolMux is one port for HTTP/1.1 and gRPC: the first bytes of a connection
+// decide.
+type protocolMux struct {
+	net.Listener
+	http1, http2 protocolListener
+	done         chan struct{}
+	once         sync.Once
+}
+
+func newProtocolMux(ln net.Listener) *protocolMux {
+	m := &protocolMux{Listener: ln, done: make(chan struct{})}
+	m.http1 = protocolListener{mux: m, conns: make(chan net.Conn)}
+	m.http2 = protocolListener{mux: m, conns: make(chan net.Conn)}
+	return m
+}
+
+// run takes connections until the listener closes.
+func (m *protocolMux) run() {
+	for {
+		conn, err := m.Listener.Accept()
+		if err != nil {
+			m.Close()
+			return
+		}
+		go m.sniff(conn)
+	}
+}
+
+func (m *protocolMux) sniff(conn net.Conn) {
+	first := make([]byte, len(http2Preface))
+	_ = conn.SetReadDeadline(time.Now().Add(sniffTime)) // a closed connection fails at the read
+	if _, err := io.ReadFull(conn, first); err != nil {
+		_ = conn.Close()
+		return
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	to := m.http1.conns
+	if string(first) == http2Preface {
+		to = m.http2.conns
+	}
+	select {
+	case to <- &sniffedConn{Conn: conn, first: first}:
+	case <-m.done:
+		_ = conn.Close()
+	}
+}
+
+// Close stops both protocols.
+func (m *protocolMux) Close() error {
+	var err error
+	m.once.Do(func() {
+		close(m.done)
+		err = m.Listener.Close()
+	})
+	return err
+}
+
+// protocolListener hands out the connections of one protocol.
+type protocolListener struct {
+	mux   *protocolMux
+	conns chan net.Conn
+}
+
+// Accept implements net.Listener.
+func (l protocolListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.mux.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (l protocolListener) Close() error { return l.mux.Close() }
+
+// Addr implements net.Listener.
+func (l protocolListener) Addr() net.Addr { return l.mux.Addr() }
+
+// sniffedConn gives back the bytes that were looked at.
+type sniffedConn struct {
+	net.Conn
+	first []byte
+}
+
+// Read implements net.Conn.
+func (c *sniffedConn) Read(b []byte) (int, error) {
+	if len(c.first) == 0 {
+		return c.Conn.Read(b)
+	}
+	n := copy(b, c.first)
+	c.first = c.first[n:]
+	return n, nil
+}
