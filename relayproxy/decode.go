@@ -44,7 +44,7 @@ func (p *pipeline) resolve(r *relay, size int, rpcType []byte) (refusal *Refusal
 		return refuse(ReasonRequestTooLarge, "%d bytes, service %s takes %d", size, r.route.service, limit)
 	}
 	r.deadline = r.arrived.Add(r.route.limits.Timeout)
-	if r.key = p.keys[r.req.Meta.SupplierOperatorAddress]; r.key == nil {
+	if r.key = p.signers[r.req.Meta.SupplierOperatorAddress]; r.key == nil {
 		return refuse(ReasonForeignSupplier, "supplier %q is not served here", clip(r.req.Meta.SupplierOperatorAddress))
 	}
 	return nil

@@ -42,6 +42,14 @@ type Verifier interface {
 	Verify(msg [32]byte, sig []byte, expected [][]byte) error
 }
 
+// Signer signs the responses of one supplier.
+type Signer interface {
+	// Address is the supplier's operator address.
+	Address() string
+	// Sign signs the SHA-256 of msg: 64 bytes, r then s.
+	Sign(msg []byte) ([]byte, error)
+}
+
 // Publisher hands a mined relay to the miners. It returns nil only when the
 // relay is in the stream, and ingest.ErrSessionClosed when the session's tree
 // was sealed, so that the relay will not be paid.

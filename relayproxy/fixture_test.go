@@ -166,8 +166,8 @@ func marshal(t testing.TB, req *servicetypes.RelayRequest) []byte {
 func (w *world) server() *Server {
 	w.t.Helper()
 	s, err := New(w.config, Deps{
-		Keys: chain.Keys{w.supplier.Address(): w.supplier},
-		Head: w.chain, Sessions: w.chain, Services: w.chain,
+		Signers: []Signer{w.supplier},
+		Head:    w.chain, Sessions: w.chain, Services: w.chain,
 		Verifier: ring.NewVerifier(), Publisher: w.stream,
 		Registerer: w.registry, Log: zap.NewNop(),
 	})

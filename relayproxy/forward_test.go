@@ -6,8 +6,6 @@ import (
 
 	sdktypes "github.com/pokt-network/shannon-sdk/types"
 	"github.com/valyala/fasthttp"
-
-	"github.com/raftminer/raftminer/chain"
 )
 
 func TestTargetJoin(t *testing.T) {
@@ -187,7 +185,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"ambiguous default", Config{Services: map[string]Service{"a": {Backends: map[RPCType]Backend{RPCREST: backend, RPCComet: backend}}}}},
 	} {
 		w := newWorld(t)
-		if _, err := New(tc.cfg, Deps{Keys: chain.Keys{"x": w.supplier}, Registerer: w.registry}); err == nil {
+		if _, err := New(tc.cfg, Deps{Signers: []Signer{w.supplier}, Registerer: w.registry}); err == nil {
 			t.Errorf("%s: accepted", tc.name)
 		}
 	}

@@ -3,8 +3,6 @@ package relayproxy
 import (
 	"context"
 	"time"
-
-	"github.com/raftminer/raftminer/chain"
 )
 
 // pipeline is the code every relay goes through, whatever the transport:
@@ -17,7 +15,7 @@ import (
 type pipeline struct {
 	routes         routes
 	maxRequestBody int
-	keys           chain.Keys
+	signers        map[string]Signer // by supplier
 	head           Head
 	sessions       Sessions
 	services       Services

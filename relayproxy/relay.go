@@ -5,16 +5,14 @@ import (
 
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
 	sessiontypes "github.com/pokt-network/poktroll/x/session/types"
-
-	"github.com/raftminer/raftminer/chain"
 )
 
 // relay is one request on its way through the pipeline. It owns its bytes: no
 // transport buffer is kept.
 type relay struct {
 	req      servicetypes.RelayRequest
-	route    *route             // service and backend
-	key      *chain.SupplierKey // the supplier that was asked
+	route    *route // service and backend
+	key      Signer // of the supplier that was asked
 	arrived  time.Time
 	deadline time.Time
 

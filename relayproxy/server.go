@@ -12,8 +12,6 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
-
-	"github.com/raftminer/raftminer/chain"
 )
 
 // Connection limits of the listener.
@@ -26,7 +24,7 @@ const (
 
 // Deps is what a server asks others for.
 type Deps struct {
-	Keys       chain.Keys
+	Signers    []Signer
 	Head       Head
 	Sessions   Sessions
 	Services   Services
@@ -55,7 +53,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(deps.Keys) == 0 {
+	if len(deps.Signers) == 0 {
 		return nil, errors.New("no supplier key to sign with")
 	}
 	m, err := newMetrics(deps.Registerer)
@@ -68,7 +66,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{
 		pipeline: &pipeline{
-			routes: table, maxRequestBody: cfg.maxRequestBody(), keys: deps.Keys, head: deps.Head,
+			routes: table, maxRequestBody: cfg.maxRequestBody(), signers: signersOf(deps.Signers), head: deps.Head,
 			sessions: deps.Sessions, services: deps.Services, verifier: deps.Verifier, publisher: deps.Publisher,
 		},
 		refusals: newRefusals(m, deps.Log), metrics: m, sockets: newSockets(),
@@ -76,6 +74,15 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s.base, s.abort = context.WithCancel(context.Background())
 	s.http, s.grpc = newHTTPServer(s, cfg), newGRPCServer(s, cfg)
 	return s, nil
+}
+
+// signersOf finds a signer by its supplier.
+func signersOf(list []Signer) map[string]Signer {
+	byAddress := make(map[string]Signer, len(list))
+	for _, s := range list {
+		byAddress[s.Address()] = s
+	}
+	return byAddress
 }
 
 func newHTTPServer(s *Server, cfg Config) *fasthttp.Server {

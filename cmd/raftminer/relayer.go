@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/chain/ring"
 	"github.com/raftminer/raftminer/config"
 	"github.com/raftminer/raftminer/ingest"
@@ -51,7 +52,7 @@ func runRelayer(ctx context.Context, path string) error {
 		return err
 	}
 	server, err := relayproxy.New(serviceConfig(c.cfg), relayproxy.Deps{
-		Keys: c.keys, Head: c.feed, Sessions: c.chain, Services: c.chain, Verifier: ring.NewVerifier(ring.WithMetrics(c.registry), ring.WithLog(c.log)),
+		Signers: signers(c.keys), Head: c.feed, Sessions: c.chain, Services: c.chain, Verifier: ring.NewVerifier(ring.WithMetrics(c.registry), ring.WithLog(c.log)),
 		Publisher: held, Registerer: c.registry, Log: c.log,
 	})
 	if err != nil {
@@ -96,6 +97,13 @@ func (c *common) relayerChecks(held *spool.Spool) []check {
 		}
 	}
 	return checks
+}
+
+func signers(keys chain.Keys) (list []relayproxy.Signer) {
+	for _, key := range keys {
+		list = append(list, key)
+	}
+	return list
 }
 
 func drain(server *relayproxy.Server, log *zap.Logger) {

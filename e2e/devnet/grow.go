@@ -66,7 +66,11 @@ func awaitListener(ctx context.Context, addr string) error {
 
 // launch starts a node's process.
 func (d *Devnet) launch(n *node) error {
-	command := slices.Concat(n.under, []string{d.binary, n.role, "--config", n.config})
+	program := d.opts.Command[n.name]
+	if len(program) == 0 {
+		program = []string{d.binary}
+	}
+	command := slices.Concat(n.under, program, []string{n.role, "--config", n.config})
 	n.child = process.New(process.Spec{
 		Name: n.name, Path: command[0], Args: command[1:],
 		Env: d.opts.Env[n.name], Dir: d.dir, LogPath: d.logPath(n.name),

@@ -24,6 +24,9 @@ type Options struct {
 	BuildTags string
 	// Env is added to the environment of a child, by its name (miner-1, relayer-2).
 	Env map[string][]string
+	// Command is the program of a child, by its name, with what goes before the
+	// usual arguments; Binary when missing.
+	Command map[string][]string
 	// Edit may change the configuration of a child before it is written. Maps
 	// are map[string]any all the way down.
 	Edit func(name string, config map[string]any)
