@@ -1,10 +1,13 @@
 package chain
 
 import (
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
 	"github.com/cosmos/cosmos-sdk/types/bech32"
+	decred "github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 )
 
 // AddressPrefix is the bech32 prefix of Pocket account addresses.
@@ -17,6 +20,7 @@ type Keys map[string]*SupplierKey
 type SupplierKey struct {
 	address string
 	priv    *secp256k1.PrivKey
+	parsed  *decred.PrivateKey // the same secret
 }
 
 // NewSupplierKey makes a key from its 32 secret bytes.
@@ -29,7 +33,7 @@ func NewSupplierKey(secret []byte) (*SupplierKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode supplier address: %w", err)
 	}
-	return &SupplierKey{address: address, priv: priv}, nil
+	return &SupplierKey{address: address, priv: priv, parsed: decred.PrivKeyFromBytes(secret)}, nil
 }
 
 // Address is the supplier's operator address.
@@ -37,7 +41,12 @@ func (k *SupplierKey) Address() string { return k.address }
 
 // Sign signs the SHA-256 of msg with RFC 6979 nonces, so equal messages have
 // equal signatures on every node: 64 bytes, r then s.
-func (k *SupplierKey) Sign(msg []byte) ([]byte, error) { return k.priv.Sign(msg) }
+//
+// It is what PrivKey.Sign of cosmos-sdk does, with the key parsed once.
+func (k *SupplierKey) Sign(msg []byte) ([]byte, error) {
+	digest := sha256.Sum256(msg)
+	return ecdsa.SignCompact(k.parsed, digest[:], false)[1:], nil // without the recovery code
+}
 
 // PubKey is the key that the chain knows the supplier by.
 func (k *SupplierKey) PubKey() *secp256k1.PubKey { return k.priv.PubKey().(*secp256k1.PubKey) }

@@ -24,6 +24,7 @@ import (
 	"github.com/raftminer/raftminer/chain/ring"
 	"github.com/raftminer/raftminer/config"
 	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/ingest/spool"
 	"github.com/raftminer/raftminer/relayproxy"
 )
 
@@ -60,6 +61,7 @@ func run(args []string) error {
 	return serve(ctx, cfg, ours)
 }
 
+// serve does what cmd/raftminer does for a relayer on one redis-server.
 func serve(ctx context.Context, cfg *config.Config, ours bool) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector())
@@ -81,10 +83,17 @@ func serve(ctx context.Context, cfg *config.Config, ours bool) error {
 	names := ingest.NewKeys(cfg.Redis.Namespace.BasePrefix, cfg.Chain.ID, cfg.Cluster.ID, cfg.Cluster.Partitions)
 	publisher := ingest.NewPublisher(rdb, names, registry, zap.NewNop())
 	defer publisher.Close()
+	held, err := spool.Open(publisher, rdb, names, spool.Options{
+		MaxBytes: int(cfg.Relayer.Spool.MaxBytes), Dir: cfg.Relayer.Spool.Dir,
+	}, registry, zap.NewNop())
+	if err != nil {
+		return err
+	}
+	go held.Run(ctx)
 	feed := chain.NewFeed(client, zap.NewNop())
 	go func() { _ = feed.Run(ctx) }() // ends with ctx, without an error
 	deps := relayproxy.Deps{
-		Head: feed, Sessions: client, Services: client, Publisher: publisher, Registerer: registry, Log: zap.NewNop(),
+		Head: feed, Sessions: client, Services: client, Publisher: held, Registerer: registry, Log: zap.NewNop(),
 	}
 	if err := addCrypto(&deps, cfg.Keys.File, ours); err != nil {
 		return err
