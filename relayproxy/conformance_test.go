@@ -1,0 +1,220 @@
+package relayproxy
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fasthttp/websocket"
+	servicetypes "github.com/pokt-network/poktroll/x/service/types"
+	"github.com/valyala/fasthttp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/raftminer/raftminer/ingest"
+)
+
+// transport sends a serialized request and returns the answer.
+type transport struct {
+	name string
+	send func(w *world, url string, body []byte) *servicetypes.RelayResponse
+}
+
+// transports are all ways in. What they share is the pipeline, so they must not differ.
+func transports() []transport {
+	return []transport{
+		{"http", func(w *world, url string, body []byte) *servicetypes.RelayResponse {
+			_, res := post(w.t, url, body, headerRPCType, "3")
+			return res
+		}},
+		{"grpc", func(w *world, url string, body []byte) *servicetypes.RelayResponse {
+			res, err := w.call(url, body, "3")
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return res
+		}},
+		{"websocket", func(w *world, url string, body []byte) *servicetypes.RelayResponse {
+			c := w.dial(url)
+			c.send(body)
+			return c.next()
+		}},
+	}
+}
+
+// TestConformance runs the same cases over every transport, and holds the answer and
+// the stream against one expectation.
+func TestConformance(t *testing.T) {
+	const served = "served"
+	type change = func(w *world, req *servicetypes.RelayRequest)
+	signedAfter := func(edit change) func(w *world) []byte {
+		return func(w *world) []byte {
+			req := w.request(jsonRPC("hello"))
+			edit(w, req)
+			return w.sign(req)
+		}
+	}
+	signedBefore := func(edit change) func(w *world) []byte {
+		return func(w *world) []byte {
+			req := w.request(jsonRPC("hello"))
+			w.sign(req)
+			edit(w, req)
+			return marshal(w.t, req)
+		}
+	}
+	cases := []struct {
+		name    string
+		prepare func(w *world)
+		body    func(w *world) []byte
+		want    string
+	}{
+		{"valid", nil, signedAfter(func(*world, *servicetypes.RelayRequest) {}), served},
+		{"junk", nil, func(*world) []byte { return []byte("\xff\xfe junk") }, "relayer_proxy 14"},
+		{"unsigned", nil, signedBefore(func(_ *world, r *servicetypes.RelayRequest) { r.Meta.Signature = nil }), "relay_authenticator 4"},
+		{"forged", nil, signedBefore(func(_ *world, r *servicetypes.RelayRequest) { r.Meta.Signature = []byte("forged") }), "relay_authenticator 4"},
+		{"changed after signing", nil, signedBefore(func(_ *world, r *servicetypes.RelayRequest) { r.Payload = append(r.Payload, 0) }), "relay_authenticator 4"},
+		{"foreign supplier", nil, signedAfter(func(w *world, r *servicetypes.RelayRequest) {
+			r.Meta.SupplierOperatorAddress = address(w.t, "somebody")
+		}), "relay_authenticator 6"},
+		{"no header", nil, signedBefore(func(_ *world, r *servicetypes.RelayRequest) { r.Meta.SessionHeader = nil }), "relay_authenticator 4"},
+		{"wrong session", nil, signedAfter(func(_ *world, r *servicetypes.RelayRequest) { r.Meta.SessionHeader.SessionId = "other" }), "relay_authenticator 1"},
+		{"wrong service", nil, signedAfter(func(_ *world, r *servicetypes.RelayRequest) { r.Meta.SessionHeader.ServiceId = "nope" }), "relayer_proxy 3"},
+		{"expired", func(w *world) { w.chain.setHeight(graceEnd + 1) }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 1"},
+		{"in grace", func(w *world) { w.chain.setHeight(graceEnd) }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), served},
+		{"future session", func(w *world) { w.chain.setHeight(sessionStart - 5) }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 6"},
+		{"session sealed", func(w *world) { w.stream.err = ingest.ErrSessionClosed }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 1"},
+		{"stream away", func(w *world) { w.stream.err = fmt.Errorf("redis is away") }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 5"},
+		{"below difficulty", func(w *world) { w.chain.target = make([]byte, 32) }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), served},
+		{"chain away", func(w *world) { w.chain.err = fmt.Errorf("no node answers") }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 5"},
+		{"oversize", func(w *world) {
+			service := w.config.Services[testService]
+			service.MaxRequestBody = 600
+			w.config.Services[testService] = service
+		}, signedAfter(func(_ *world, r *servicetypes.RelayRequest) { r.Payload = bytes.Repeat([]byte("x"), 590) }), "relayer_proxy 11"},
+	}
+	for _, tr := range transports() {
+		for _, tc := range cases {
+			if tc.name == "oversize" && tr.name != "http" {
+				continue // those protocols say it themselves, see TestOversize
+			}
+			t.Run(tr.name+"/"+tc.name, func(t *testing.T) {
+				w := newWorld(t)
+				w.speakBoth()
+				if tc.prepare != nil {
+					tc.prepare(w)
+				}
+				_, url := w.start()
+				res := tr.send(w, url, tc.body(w))
+				checkConformance(t, w, res, tc.want, served)
+			})
+		}
+	}
+}
+
+// checkConformance: an answer is signed and in the stream if it counts; a refusal is
+// neither, and has a code.
+func checkConformance(t *testing.T, w *world, res *servicetypes.RelayResponse, want, served string) {
+	t.Helper()
+	got, mined := served, 0
+	if e := res.RelayMinerError; e != nil {
+		got = fmt.Sprintf("%s %d", e.Codespace, e.Code)
+		if len(res.Meta.SupplierOperatorSignature) > 0 || len(res.Payload) == 0 {
+			t.Errorf("a refusal with a signature of %d bytes and a text of %d", len(res.Meta.SupplierOperatorSignature), len(res.Payload))
+		}
+	} else {
+		if err := res.VerifySupplierOperatorSignature(w.supplier.PubKey()); err != nil {
+			t.Errorf("signature: %v", err)
+		}
+		if w.chain.target[0] == 0xff {
+			mined = 1
+		}
+	}
+	if got != want {
+		t.Errorf("got %s (%v), want %s", got, res.RelayMinerError, want)
+	}
+	if n := len(w.stream.published()); n != mined {
+		t.Errorf("%d relays are in the stream, want %d", n, mined)
+	}
+}
+
+// speakBoth makes the backend echo over HTTP and over WebSockets.
+func (w *world) speakBoth() {
+	overHTTP := w.backend.serve
+	w.socketBackend(echoes)
+	overSocket := w.backend.serve
+	w.backend.serve = func(ctx *fasthttp.RequestCtx) {
+		if websocket.FastHTTPIsWebSocketUpgrade(ctx) {
+			overSocket(ctx)
+			return
+		}
+		overHTTP(ctx)
+	}
+}
+
+// What a backend does wrong is told alike over every transport that asks it over HTTP.
+func TestConformanceOfBackends(t *testing.T) {
+	ended := make(chan struct{})
+	cases := []struct {
+		name  string
+		serve fasthttp.RequestHandler
+		want  string
+		mined int
+	}{
+		{"500", func(ctx *fasthttp.RequestCtx) { ctx.Error("broken", 500) }, "served", 0},
+		{"404", func(ctx *fasthttp.RequestCtx) { ctx.Error("nothing", 404) }, "served", 1},
+		{"empty", func(*fasthttp.RequestCtx) {}, "relayer_proxy 5", 0},
+		{"huge", func(ctx *fasthttp.RequestCtx) { ctx.SetBody(make([]byte, 5000)) }, "relayer_proxy 12", 0},
+		{"hangs", func(*fasthttp.RequestCtx) { <-ended }, "relayer_proxy 10", 0},
+		{"hangs up", func(ctx *fasthttp.RequestCtx) { ctx.HijackSetNoResponse(true); ctx.Hijack(func(net.Conn) {}) }, "relayer_proxy 9", 0},
+	}
+	defer close(ended)
+	for _, tr := range transports()[:2] {
+		for _, tc := range cases {
+			t.Run(tr.name+"/"+tc.name, func(t *testing.T) {
+				w := newWorld(t)
+				w.backend.serve = tc.serve
+				service := w.config.Services[testService]
+				service.Timeout, service.MaxResponseBody = 500*time.Millisecond, 4000
+				w.config.Services[testService] = service
+				_, url := w.start()
+				res := tr.send(w, url, w.signed("hello"))
+				got := "served"
+				if e := res.RelayMinerError; e != nil {
+					got = fmt.Sprintf("%s %d", e.Codespace, e.Code)
+					if strings.Contains(e.Message, "127.0.0.1") {
+						t.Errorf("the refusal tells where the backend is: %s", e.Message)
+					}
+				}
+				if n := len(w.stream.published()); got != tc.want || n != tc.mined {
+					t.Errorf("got %s with %d relays in the stream, want %s with %d", got, n, tc.want, tc.mined)
+				}
+			})
+		}
+	}
+}
+
+// gRPC and WebSocket have words of their own for a message that is too large, and are
+// left before it is read.
+func TestOversize(t *testing.T) {
+	w := newWorld(t)
+	w.speakBoth()
+	service := w.config.Services[testService]
+	service.MaxRequestBody = 600
+	w.config.Services[testService] = service
+	_, url := w.start()
+	body := w.frame(strings.Repeat("x", 590))
+	if _, err := w.call(url, body, "3"); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("gRPC: got %v, want resource exhausted", err)
+	}
+	c := w.dial(url)
+	c.send(body)
+	if code, _ := c.closed(); code != websocket.CloseMessageTooBig {
+		t.Errorf("WebSocket: closed with %d, want %d", code, websocket.CloseMessageTooBig)
+	}
+	if n := len(w.stream.published()); n != 0 {
+		t.Errorf("%d relays are in the stream", n)
+	}
+}
