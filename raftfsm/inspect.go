@@ -33,27 +33,33 @@ func (i *inspect) Sessions(_ context.Context, request *adminpb.SessionsRequest) 
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	p, response := newPage(request.GetPageSize()), &adminpb.SessionsResponse{AppliedIndex: i.node.raft.AppliedIndex()}
-	i.node.View(func(s *State) {
-		s.sessionsFrom(from, func(r *Session) bool {
-			name := SessionName(r.Ref.Key())
-			if name == request.GetPageToken() {
-				return true
-			}
-			if request.GetSupplier() != "" && r.Ref.Supplier != request.GetSupplier() {
-				return false // suppliers come in order: this is past the one
-			}
-			if !p.room(len(response.Sessions)) {
-				return false
-			}
-			p.last = name
-			if fits(request.GetService(), r.Ref.Service) && fits(request.GetStage(), r.Stage.String()) {
-				response.Sessions = append(response.Sessions, sessionRecord(r))
-			}
-			return true
-		})
-	})
+	i.node.View(func(s *State) { response.Sessions = sessionsPage(s, p, from, request) })
 	response.NextPageToken = p.next()
 	return response, nil
+}
+
+func sessionsPage(s *State, p *page, from chain.SessionKey, request *adminpb.SessionsRequest) (found []*adminpb.SessionRecord) {
+	var last *Session
+	s.sessionsFrom(from, func(r *Session) bool {
+		if request.GetPageToken() != "" && r.Ref.Key() == from {
+			return true
+		}
+		if request.GetSupplier() != "" && r.Ref.Supplier != request.GetSupplier() {
+			return false // suppliers come in order: this is past the one
+		}
+		if !p.room(len(found)) {
+			return false
+		}
+		last = r
+		if fits(request.GetService(), r.Ref.Service) && fits(request.GetStage(), r.Stage.String()) {
+			found = append(found, sessionRecord(r))
+		}
+		return true
+	})
+	if last != nil {
+		p.last = SessionName(last.Ref.Key())
+	}
+	return found
 }
 
 // Session implements adminpb.InspectServer.
@@ -93,25 +99,31 @@ func (i *inspect) Intents(_ context.Context, request *adminpb.IntentsRequest) (*
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	p, response := newPage(request.GetPageSize()), &adminpb.IntentsResponse{AppliedIndex: i.node.raft.AppliedIndex()}
-	i.node.View(func(s *State) {
-		s.intentsFrom(from, func(r *Intent) bool {
-			name := r.Key().String()
-			if name == request.GetPageToken() {
-				return true
-			}
-			if !p.room(len(response.Intents)) {
-				return false
-			}
-			p.last = name
-			if fits(request.GetSupplier(), r.Supplier) && fits(request.GetKind(), r.Kind.String()) &&
-				fits(request.GetStatus(), r.Status.String()) {
-				response.Intents = append(response.Intents, intentRecord(r))
-			}
-			return true
-		})
-	})
+	i.node.View(func(s *State) { response.Intents = intentsPage(s, p, from, request) })
 	response.NextPageToken = p.next()
 	return response, nil
+}
+
+func intentsPage(s *State, p *page, from IntentKey, request *adminpb.IntentsRequest) (found []*adminpb.IntentRecord) {
+	var last *Intent
+	s.intentsFrom(from, func(r *Intent) bool {
+		if request.GetPageToken() != "" && r.Key() == from {
+			return true
+		}
+		if !p.room(len(found)) {
+			return false
+		}
+		last = r
+		if fits(request.GetSupplier(), r.Supplier) && fits(request.GetKind(), r.Kind.String()) &&
+			fits(request.GetStatus(), r.Status.String()) {
+			found = append(found, intentRecord(r))
+		}
+		return true
+	})
+	if last != nil {
+		p.last = last.Key().String()
+	}
+	return found
 }
 
 // fits says that a filter lets a value through.

@@ -174,3 +174,50 @@ func TestBadQuestionsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// After a restart from a snapshot a member says from where on it knows what
+// happened, and what it knows is the same as before.
+func TestEventsAfterARestart(t *testing.T) {
+	c := startLoopback(t, 1)
+	m := c.members[0]
+	epoch := <-m.led
+	propose := func(cmd Command) {
+		t.Helper()
+		if _, err := m.node.Apply(t.Context(), cmd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sealed := func(id string) Seal {
+		s := seal(id)
+		s.Epoch = epoch
+		return s
+	}
+	propose(sealed("old"))
+	if err := m.node.raft.Snapshot().Error(); err != nil {
+		t.Fatal(err)
+	}
+	snapshot := m.node.raft.AppliedIndex()
+	propose(sealed("new"))
+	tell := func(after uint64) *adminpb.EventsResponse {
+		t.Helper()
+		answer, err := (&inspect{node: m.node}).Events(t.Context(), &adminpb.EventsRequest{After: after})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	before := tell(snapshot)
+	c.kill(m)
+	c.start(m)
+	<-m.led
+	after := tell(0)
+	if after.GetCompleteAfter() < snapshot || after.GetCompleteAfter() >= before.GetEvents()[0].GetIndex() {
+		t.Errorf("complete after %d, the snapshot is at %d", after.GetCompleteAfter(), snapshot)
+	}
+	if got, want := after.GetEvents()[0].String(), before.GetEvents()[0].String(); got != want {
+		t.Errorf("tells %s, and told %s before", got, want)
+	}
+	if latest, err := (&inspect{node: m.node}).Events(t.Context(), &adminpb.EventsRequest{Latest: true}); err != nil || latest.GetUpTo() == 0 {
+		t.Errorf("the latest is %v, %v", latest, err)
+	}
+}

@@ -11,8 +11,8 @@ import (
 // How much of the state is looked at under the lock that Apply waits for.
 const (
 	pageDefault = 500
-	pageMax     = 5000
-	pageBudget  = 20_000 // records looked at, whether they fit or not
+	pageMax     = 2000
+	pageBudget  = 10_000 // records looked at, whether they fit or not
 )
 
 // page is one stretch of a walk over records in the order of their keys.

@@ -7,6 +7,11 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/raftfsm/adminpb"
 )
 
 // liveState is a state of n sealed sessions, a tenth of them in pending claims.
@@ -95,5 +100,43 @@ func BenchmarkSnapshot(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkPage is how long a question of an operator holds up Apply, at most.
+func BenchmarkPage(b *testing.B) {
+	s := liveState(b, 100_000)
+	for name, request := range map[string]*adminpb.SessionsRequest{
+		"default":        {},
+		"largest":        {PageSize: pageMax},
+		"nothing fits":   {Stage: StageLost.String()},
+		"other supplier": {Supplier: "pokt1nobody"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				sessionsPage(s, newPage(request.GetPageSize()), chain.SessionKey{Supplier: request.GetSupplier()}, request)
+			}
+		})
+	}
+}
+
+// BenchmarkApplySeal is an entry that seals a session, with all that an FSM does for it.
+func BenchmarkApplySeal(b *testing.B) {
+	f := newScratchFSM()
+	f.state = liveState(b, 10_000)
+	epoch, _ := f.state.Epoch()
+	n := uint64(0)
+	for b.Loop() {
+		b.StopTimer()
+		entry, err := EncodeCommand(Seal{Epoch: epoch, Ref: ref("pokt1new", fmt.Sprint(n)), Root: root(1)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		n++
+		b.StartTimer()
+		if outcome := f.Apply(&raft.Log{Index: n, Data: entry}).(applied); outcome.err != nil {
+			b.Fatal(outcome.err)
+		}
 	}
 }

@@ -191,8 +191,11 @@ func FuzzDecodeCommand(f *testing.F) {
 		if _, err := DecodeCommand(again); err != nil {
 			t.Fatalf("own encoding is refused: %v", err)
 		}
+		_ = Summarize(cmd)
 		s := run(t, opened())
+		seen := newWitness(s, cmd)
 		_, _ = s.Apply(cmd) // whatever it says, it must not panic
+		seen.changes(s)
 	})
 }
 

@@ -72,6 +72,13 @@ func (o *options) prefer(n int) {
 	o.addrs = append([]string{good}, slices.Delete(slices.Clone(o.addrs), n, n+1)...)
 }
 
+// skip lets the address that is asked first be the last.
+func (o *options) skip() {
+	if len(o.addrs) > 1 {
+		o.addrs = append(slices.Clone(o.addrs[1:]), o.addrs[0])
+	}
+}
+
 func askOne[T any](ctx context.Context, o *options, addr string, question func(context.Context, *grpc.ClientConn) (T, error)) (answer T, err error) {
 	conn, err := o.dial(addr)
 	if err != nil {

@@ -136,6 +136,9 @@ func (w *watcher) tell(answer *adminpb.EventsResponse) (more bool, err error) {
 			return false, err
 		}
 	}
+	if answer.GetLeaderId() == "" {
+		w.o.skip() // a member that was cut off hears of nothing; another may
+	}
 	w.latest, w.after = false, max(w.after, answer.GetUpTo())
 	return len(answer.GetEvents()) > 0, nil
 }

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/raftminer/raftminer/raftfsm"
 	"github.com/raftminer/raftminer/raftfsm/adminpb"
 )
 
@@ -135,6 +137,23 @@ func TestWatchTellsEachEventOnce(t *testing.T) {
 	}
 }
 
+// A member that knows no leader is not the one to listen to.
+func TestWatchLeavesAMemberWithoutALeader(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lonely := raftfsm.Config{NodeID: "lonely", Bind: listener.Addr().String(), ClusterID: "test", Partitions: 1}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	members := startMembers(t, 1)
+	out := startWatch(t, "--after", "0", "--addr", startMember(t, lonely).socket, "--addr", members[0].socket)
+	out.await(t, func(e event) bool { return e.Event == "leader_changed" && e.Member == "" })
+	seed(t, members)
+	out.await(t, func(e event) bool { return e.Event == "session_lost" })
+}
+
 // Without --after it begins with what happens now.
 func TestWatchBeginsNow(t *testing.T) {
 	members := startMembers(t, 1)
@@ -152,7 +171,7 @@ func TestWatchBeginsNow(t *testing.T) {
 // What no member knows any more is named, once, and not passed over.
 func TestWatchNamesWhatItMissed(t *testing.T) {
 	out := &lineBuffer{}
-	w := &watcher{out: stream[event]{printer: printer{out: out, format: formatLines}}, after: 10}
+	w := &watcher{o: &options{}, out: stream[event]{printer: printer{out: out, format: formatLines}}, after: 10}
 	for _, answer := range []*adminpb.EventsResponse{
 		{CompleteAfter: 40, UpTo: 50, Events: []*adminpb.Event{{Index: 41, Event: "a"}, {Index: 41, Event: "b"}}},
 		{CompleteAfter: 40, UpTo: 50, Events: []*adminpb.Event{{Index: 41, Event: "a"}, {Index: 41, Event: "b"}}}, // of a member that is behind
