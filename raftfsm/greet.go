@@ -4,10 +4,17 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
 	"go.uber.org/zap"
+)
+
+// How long and for how many bytes a connection is read on after a refusal.
+const (
+	partTimeout = 250 * time.Millisecond
+	partMost    = 64 << 10
 )
 
 // greet finds out who came and what for.
@@ -18,7 +25,7 @@ func (s *peerStream) greet(conn net.Conn) {
 		if err != nil && s.ctx.Err() == nil {
 			s.log.Warn("refused a peer", zap.Stringer("from", conn.RemoteAddr()), zap.Error(err))
 		}
-		_ = conn.Close() // it is a stranger's, or all was said
+		part(conn) // it is a stranger's, or all was said
 		return
 	}
 	to := s.ready
@@ -34,6 +41,17 @@ func (s *peerStream) greet(conn net.Conn) {
 	case <-s.ctx.Done():
 		_ = conn.Close()
 	}
+}
+
+// part closes a connection so that the other end gets to read the last words on it,
+// why it was refused: to close on bytes that were not read yet would reset it.
+func part(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		if err := conn.SetReadDeadline(time.Now().Add(partTimeout)); err == nil {
+			_, _ = io.CopyN(io.Discard, conn, partMost)
+		}
+	}
+	_ = conn.Close()
 }
 
 func (s *peerStream) welcome(conn net.Conn) (net.Conn, purpose, error) {
