@@ -8,6 +8,7 @@ import (
 	sdktypes "github.com/pokt-network/shannon-sdk/types"
 	"github.com/valyala/fasthttp"
 	"golang.org/x/net/http/httpguts"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -46,39 +47,71 @@ func (u *upstream) start(r *relay) (*exchange, *Refusal) {
 
 // payload reads the rest of the answer and serializes it: a POKTHTTPResponse.
 func (e *exchange) payload(limit int) ([]byte, *Refusal) {
-	body, err := e.body(limit)
+	size := e.res.Header.ContentLength()
+	if e.res.BodyStream() == nil {
+		size = 0
+	}
+	var payload []byte
+	var err error
+	switch {
+	case size > limit:
+		err = fasthttp.ErrBodyTooLarge
+	case size == 0 && !mayBeEmpty(e.req, e.res.StatusCode()):
+		return nil, refuseEmpty(e.res.StatusCode())
+	case size > 0:
+		var refusal *Refusal
+		if payload, refusal = e.encode(responseHeaders(&e.res.Header), nil); refusal != nil {
+			return nil, refusal
+		}
+		payload, err = readBody(payload, e.res.BodyStream(), size)
+	case size == 0:
+		return e.encode(responseHeaders(&e.res.Header), nil)
+	default:
+		return e.chunked(limit)
+	}
 	if err != nil {
 		outcome := outcomeOf(err)
 		return nil, refuseFor(outcome.reason(), err, outcome.detail())
 	}
-	status := e.res.StatusCode()
-	if len(body) == 0 && !mayBeEmpty(e.req, status) {
-		return nil, refuse(ReasonEmptyResponse, "the backend answered %d with an empty body", status)
-	}
-	return e.encode(responseHeaders(&e.res.Header), body)
+	return payload, nil
 }
 
-// body reads at most limit bytes. The deadline of the request still holds.
-func (e *exchange) body(limit int) ([]byte, error) {
-	stream := e.res.BodyStream()
-	if stream == nil {
-		return nil, nil
-	}
-	if size := e.res.Header.ContentLength(); size > limit {
-		return nil, fasthttp.ErrBodyTooLarge
-	} else if size >= 0 {
-		body := make([]byte, size)
-		_, err := io.ReadFull(stream, body)
-		return body, err
-	}
-	body, err := io.ReadAll(io.LimitReader(stream, int64(limit)+1))
+func refuseEmpty(status int) *Refusal {
+	return refuse(ReasonEmptyResponse, "the backend answered %d with an empty body", status)
+}
+
+// fieldResponseBody is the last field of POKTHTTPResponse, so that a serialized
+// one without a body can have it appended.
+const fieldResponseBody = 3
+
+// readBody appends a body of a known size to an answer without one: the body is
+// read to where it stays. The deadline of the request still holds.
+func readBody(answer []byte, body io.Reader, size int) ([]byte, error) {
+	at := len(answer) + protowire.SizeTag(fieldResponseBody) + protowire.SizeVarint(uint64(size))
+	out := append(make([]byte, 0, at+size), answer...)
+	out = protowire.AppendTag(out, fieldResponseBody, protowire.BytesType)
+	out = protowire.AppendVarint(out, uint64(size))[:at+size]
+	_, err := io.ReadFull(body, out[at:])
+	return out, err
+}
+
+// chunked reads and serializes an answer that does not tell its length.
+func (e *exchange) chunked(limit int) ([]byte, *Refusal) {
+	body, err := io.ReadAll(io.LimitReader(e.res.BodyStream(), int64(limit)+1))
 	switch {
 	case err == nil && len(body) > limit:
 		err = fasthttp.ErrBodyTooLarge
 	case err == nil && brokeOff(e.res):
 		err = io.ErrUnexpectedEOF
 	}
-	return body, err
+	if err != nil {
+		outcome := outcomeOf(err)
+		return nil, refuseFor(outcome.reason(), err, outcome.detail())
+	}
+	if status := e.res.StatusCode(); len(body) == 0 && !mayBeEmpty(e.req, status) {
+		return nil, refuseEmpty(status)
+	}
+	return e.encode(responseHeaders(&e.res.Header), body)
 }
 
 // encode serializes an answer, deterministically as poktroll does

@@ -91,7 +91,7 @@ func (p *pipeline) verifySignature(ctx context.Context, r *relay) *Refusal {
 	if err != nil {
 		return refuseFor(ReasonChain, err, "the application's ring is not known")
 	}
-	digest, err := r.req.GetSignableBytesHash()
+	digest, err := digestOf(&r.req)
 	if err != nil {
 		return refuseFor(ReasonMalformed, err, "the request cannot be hashed")
 	}
