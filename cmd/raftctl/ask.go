@@ -54,7 +54,7 @@ func askAny[T any](ctx context.Context, o *options, repeatable bool, question fu
 			o.prefer(n)
 			return answer, nil
 		}
-		last = fmt.Errorf("%s: %w", addr, err)
+		last = answerError{addr, err}
 		if o.ca == "" && !strings.HasPrefix(addr, "unix:") && strings.Contains(addr, ":") {
 			last = fmt.Errorf("%w (without --ca, --cert and --key)", last)
 		}
@@ -65,6 +65,18 @@ func askAny[T any](ctx context.Context, o *options, repeatable bool, question fu
 	}
 	return answer, last
 }
+
+// answerError is an error from one address, without gRPC's own words around it.
+type answerError struct {
+	addr string
+	err  error
+}
+
+// Error implements error.
+func (e answerError) Error() string { return e.addr + ": " + status.Convert(e.err).Message() }
+
+// Unwrap keeps the code.
+func (e answerError) Unwrap() error { return e.err }
 
 // prefer lets the address that answered be the first to be asked next time.
 func (o *options) prefer(n int) {

@@ -123,7 +123,7 @@ func scriptGroup(t *testing.T, ts *testscript.TestScript, args []string) {
 		sockets = append(sockets, "unix://"+m.socket)
 	}
 	ts.Setenv("RAFTCTL_ADDR", strings.Join(sockets, ","))
-	ts.Check(ts.Exec("raftctl", "members", "-o", "json"))
+	ts.Check(awaitMembers(ts))
 	for _, m := range decodeMembers(t, ts.ReadFile("stdout")) {
 		if m.Leader {
 			ts.Setenv("LEADER", m.ID)
@@ -133,6 +133,17 @@ func scriptGroup(t *testing.T, ts *testscript.TestScript, args []string) {
 			ts.Setenv("FOLLOWER", m.ID)
 		}
 	}
+}
+
+// awaitMembers runs raftctl members until a leader answers: on a busy machine the
+// first one may have stepped down again.
+func awaitMembers(ts *testscript.TestScript) (err error) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		if err = ts.Exec("raftctl", "members", "-o", "json"); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func scriptNewcomer(t *testing.T, ts *testscript.TestScript, args []string) {
