@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -100,5 +101,59 @@ func TestIngestRedisLosesEverything(t *testing.T) {
 	}
 	if republished == 0 {
 		t.Error("no relayer published anything again")
+	}
+}
+
+// Redis is away for seconds while relays flow. Relayers with a spool on disk answer
+// all the same, and every relay is paid.
+func TestIngestRelaysFlowWithoutRedis(t *testing.T) {
+	spools := t.TempDir()
+	n, ctx := startWith(t, "", func(name string, config map[string]any) {
+		if relayer, ok := config["relayer"].(map[string]any); ok {
+			relayer["spool"] = map[string]any{"dir": filepath.Join(spools, name)}
+		}
+	})
+	var kill, back sync.Once
+	progress := func(p devnet.Progress) {
+		if p.Answered >= 60 {
+			kill.Do(func() {
+				if err := n.Redis().Signal(syscall.SIGKILL); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if p.Answered >= 180 { // two seconds of relays later
+			back.Do(func() {
+				if err := n.Redis().Restart(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	r, err := n.Drive(ctx, devnet.DriveOptions{Relays: 300, RPS: 60, Sessions: 1, Progress: progress})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", r)
+	// A relay may wait a little before the spool takes it. A client that gave up
+	// meanwhile sent it again: then both were served, and both are claimed.
+	if r.RelaysAnswered != 300 || r.RelaysFailed != 0 || r.RelaysLost != 0 || r.LeavesClaimed != 300+r.RelaysClaimedUnanswered {
+		t.Errorf("%d relays answered, %d failed (%v), %d lost, %d leaves claimed, want 300 of 300 paid",
+			r.RelaysAnswered, r.RelaysFailed, r.Failures, r.RelaysLost, r.LeavesClaimed)
+	}
+	var accepted, late float64
+	for _, relayer := range []string{"relayer-1", "relayer-2"} {
+		value, err := n.Metric(ctx, relayer, "ha_relayer_spool_accepted_total")
+		if err != nil {
+			t.Error(err)
+		}
+		accepted += value
+		if value, err = n.Metric(ctx, relayer, "ha_relayer_spool_late_total"); err != nil {
+			t.Error(err)
+		}
+		late += value
+	}
+	if accepted == 0 || late != 0 {
+		t.Errorf("%v relays were accepted by spools, %v of them too late for their sessions", accepted, late)
 	}
 }

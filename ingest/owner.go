@@ -59,8 +59,9 @@ type Owner struct {
 	log     *zap.Logger
 	parts   []*partition
 
-	relaySize atomic.Int64 // bytes of a usual relay
-	stored    atomic.Bool  // something was flushed
+	relaySize atomic.Int64              // bytes of a usual relay
+	trouble   atomic.Pointer[time.Time] // when it was held up last, nil for never
+	stored    atomic.Bool               // something was flushed
 }
 
 func newOwner(rdb redis.UniversalClient, keys Keys, epoch, owner string, opts Options) *Owner {
@@ -87,6 +88,12 @@ func (o *Owner) Heads() []Head {
 	}
 	slices.SortFunc(heads, func(a, b Head) int { return a.Ref.Key().Compare(b.Ref.Key()) })
 	return heads
+}
+
+// Calm says that nothing has held up the ownership for so long.
+func (o *Owner) Calm(d time.Duration) bool {
+	last := o.trouble.Load()
+	return last == nil || time.Since(*last) >= d
 }
 
 // Run consumes and flushes until ctx ends or a later owner fences this one.
@@ -131,6 +138,8 @@ func (o *Owner) consume(ctx context.Context, parts []*partition) error {
 		case err == nil:
 			pause = readPause
 		case ctx.Err() == nil:
+			now := time.Now()
+			o.trouble.Store(&now)
 			o.log.Warn("ingest is held up", zap.Error(err), zap.Duration("pause", pause))
 			wait(ctx, pause)
 			pause = min(2*pause, readPauseMost)

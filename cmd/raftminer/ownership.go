@@ -22,7 +22,12 @@ const (
 	// tried after one failed.
 	proveTimeout = 2 * time.Second
 	proveAside   = 5 * time.Second
+	// sealCalm is how long a session stays open after Redis was away.
+	sealCalm = 500 * time.Millisecond
 )
+
+// errUnsettled: Redis was away a moment ago.
+var errUnsettled = errors.New("redis was away a moment ago: not sealed yet")
 
 // errNoOwnership: Redis was not reached since this leadership began.
 var errNoOwnership = errors.New("no partition is acquired: redis cannot be reached")
@@ -33,6 +38,7 @@ type ownership struct {
 	*miner
 	owner  atomic.Pointer[ingest.Owner] // nil until acquired
 	got    chan struct{}                // closed then
+	since  time.Time                    // when, if Redis kept it waiting
 	broken atomic.Pointer[time.Time]    // when Redis failed a proof last, nil for never
 }
 
@@ -40,9 +46,13 @@ func newOwnership(m *miner) *ownership { return &ownership{miner: m, got: make(c
 
 // run acquires, and owns until ctx ends.
 func (o *ownership) run(ctx context.Context, epoch raftfsm.Epoch) error {
+	began := time.Now()
 	owner, err := o.acquire(ctx, epoch)
 	if err != nil {
 		return err
+	}
+	if time.Since(began) > sealCalm {
+		o.since = time.Now()
 	}
 	if err := owner.Reconcile(ctx, o.known()); err != nil {
 		o.log.Warn("ownership not reconciled with the log", zap.Error(err))
@@ -100,10 +110,15 @@ func (o *ownership) Heads() []ingest.Head {
 
 // Seal implements claims.Trees.
 func (o *ownership) Seal(ctx context.Context, key chain.SessionKey) (ingest.Head, error) {
-	if owner := o.owner.Load(); owner != nil {
-		return owner.Seal(ctx, key)
+	owner := o.owner.Load()
+	if owner == nil {
+		return ingest.Head{}, errNoOwnership
 	}
-	return ingest.Head{}, errNoOwnership
+	// Relayers bring what they took while Redis was away.
+	if !owner.Calm(sealCalm) || time.Since(o.since) < sealCalm {
+		return ingest.Head{}, errUnsettled
+	}
+	return owner.Seal(ctx, key)
 }
 
 // Forget implements claims.Trees.

@@ -89,10 +89,10 @@ func (c *common) relayerChecks(held *spool.Spool) []check {
 	for i := range checks {
 		if redis := checks[i]; redis.name == "redis" {
 			checks[i].err = func() error {
-				if err := redis.err(); err != nil && held.Ready() != nil {
-					return err
+				if held.Ready() == nil { // first: asking a Redis that is away takes its time
+					return nil
 				}
-				return nil
+				return redis.err()
 			}
 		}
 	}

@@ -17,7 +17,7 @@ import (
 const (
 	// streamPatience is how long a relay waits for Redis before the spool takes it,
 	// and awayFor how long none waits after that.
-	streamPatience = time.Second
+	streamPatience = 300 * time.Millisecond
 	awayFor        = time.Second
 )
 
@@ -33,14 +33,15 @@ func (s *Spool) try(ctx context.Context, relay ingest.MinedRelay) error {
 	if s.disk == nil {
 		return s.inner.Publish(ctx, relay)
 	}
-	if time.Since(time.Unix(0, s.away.Load())) < awayFor {
+	if last := s.away.Load(); last != nil && time.Since(*last) < awayFor {
 		return errAway
 	}
 	ctx, cancel := context.WithTimeout(ctx, streamPatience)
 	defer cancel()
 	err := s.inner.Publish(ctx, relay)
 	if err != nil && !isClosed(err) {
-		s.away.Store(time.Now().UnixNano())
+		now := time.Now()
+		s.away.Store(&now)
 	}
 	return err
 }
@@ -70,6 +71,13 @@ func (s *Spool) Ready() error {
 		return ErrFull
 	}
 	return nil
+}
+
+// waiting says that there are relays that Redis does not have.
+func (s *Spool) waiting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending > 0
 }
 
 // catchUp publishes what was accepted while Redis was away. A session that was

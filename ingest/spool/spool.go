@@ -50,8 +50,8 @@ type Spool struct {
 
 	parts []*partition // only the watching goroutine uses them
 	shut  map[chain.SessionKey]time.Time
-	looks atomic.Uint64 // looks at Redis that worked
-	away  atomic.Int64  // unix nanoseconds of the last publication that failed
+	looks atomic.Uint64             // looks at Redis that worked
+	away  atomic.Pointer[time.Time] // when a publication failed last, nil for never
 }
 
 // entry is a relay that is in the stream, as far as anybody knows.

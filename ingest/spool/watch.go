@@ -14,7 +14,10 @@ import (
 
 const (
 	watchInterval = time.Second
-	lookTimeout   = 5 * time.Second
+	// catchUpInterval is for a spool that Redis owes an answer: the sessions of its
+	// relays may be sealed soon after Redis is back.
+	catchUpInterval = 100 * time.Millisecond
+	lookTimeout     = 5 * time.Second
 	// closedGrace is how long relays of a closed session are kept: its tree may
 	// have to be archived yet.
 	closedGrace = time.Minute
@@ -70,14 +73,18 @@ func (p *partition) seen(now ingest.Sight, newest uint64) (changed bool) {
 
 // Run watches Redis and publishes again what it may have lost, until ctx ends.
 func (s *Spool) Run(ctx context.Context) {
-	ticker := time.NewTicker(watchInterval)
+	ticker := time.NewTicker(catchUpInterval)
 	defer ticker.Stop()
-	for now := time.Now(); ; {
-		s.watch(ctx, now)
+	s.watch(ctx, time.Now())
+	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return
-		case now = <-ticker.C:
+		case now := <-ticker.C:
+			if s.waiting() || now.Sub(last) >= watchInterval {
+				s.watch(ctx, now)
+				last = now
+			}
 		}
 	}
 }
