@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // ErrDiverged stops a replica whose state is not that of the others. What it holds
@@ -26,6 +28,7 @@ type stateHash [sha256.Size]byte
 // last are.
 type marks struct {
 	diverged func(index uint64, got, want stateHash) // called without locks
+	agreed   atomic.Int64                            // unix ns of the last time a hash was the leader's
 
 	mu      sync.Mutex
 	kept    []*mark // oldest first
@@ -72,7 +75,11 @@ func (m *marks) run() {
 		want := k.want
 		m.tell()
 		m.mu.Unlock()
-		if err == nil && want != nil && *want != hash {
+		switch {
+		case err != nil || want == nil:
+		case *want == hash:
+			m.agreed.Store(time.Now().UnixNano())
+		default:
 			m.diverged(k.index, hash, *want)
 		}
 	}
@@ -105,7 +112,13 @@ func (m *marks) expect(index uint64, want stateHash) (got stateHash, differs boo
 			continue
 		}
 		k.want = &want
-		return k.hash, k.state == nil && k.err == nil && k.hash != want
+		if k.state != nil || k.err != nil {
+			return stateHash{}, false
+		}
+		if k.hash == want {
+			m.agreed.Store(time.Now().UnixNano())
+		}
+		return k.hash, k.hash != want
 	}
 	return stateHash{}, false
 }

@@ -67,6 +67,7 @@ func nodeGauges() []nodeGauge {
 		gauge("failure_tolerance", "Voters that may fail before the group stops, seen from the leader.", failureTolerance),
 		gauge("last_contact_seconds", "Time since the leader's last word; 0 on the leader.", contactValue),
 		gauge("snapshot_age_seconds", "Age of the newest snapshot on disk.", snapshotAge),
+		gauge("state_agreed_seconds", "Time since this node's state was last found equal to the leader's.", stateAgreed),
 	}
 }
 
@@ -115,6 +116,11 @@ func leadingValue(n *Node) float64 {
 		return 1
 	}
 	return 0
+}
+
+func stateAgreed(n *Node) (float64, bool) {
+	last := n.fsm.marks.agreed.Load()
+	return time.Since(time.Unix(0, last)).Seconds(), last > 0
 }
 
 func contactValue(n *Node) (float64, bool) {

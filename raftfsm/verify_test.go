@@ -97,14 +97,33 @@ func TestDivergedFollowerStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitDiverged(t, bad)
+	if _, known := stateAgreed(bad.node); known {
+		t.Error("the diverged state was found to agree")
+	}
 	if _, err := bad.node.fsm.Snapshot(); !errors.Is(err, ErrDiverged) {
 		t.Errorf("the diverged state can still be saved: %v", err)
 	}
 	for _, m := range []*member{leader, good} {
+		awaitAgreed(t, m)
 		select {
 		case <-m.node.failed:
 			t.Errorf("%s stopped too: %v", m.cfg.NodeID, m.node.failure)
 		default:
+		}
+	}
+}
+
+// awaitAgreed waits until the metric says that a state was compared and found good.
+func awaitAgreed(t *testing.T, m *member) {
+	t.Helper()
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for end := time.Now().Add(patience); ; <-ticker.C {
+		if age, known := stateAgreed(m.node); known && age < patience.Seconds() {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s was never found to agree", m.cfg.NodeID)
 		}
 	}
 }
