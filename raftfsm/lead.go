@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"go.uber.org/zap"
 )
 
@@ -200,10 +201,11 @@ func (n *Node) pulse(scope context.Context) {
 func (n *Node) giveUp(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
 	defer cancel()
-	if handErr := n.TransferLeader(ctx, ""); handErr != nil && !errors.Is(handErr, ErrNotLeader) {
-		return fmt.Errorf("%w; nobody could take over: %w", err, handErr)
+	handErr := n.TransferLeader(ctx, "")
+	if handErr == nil || n.raft.State() != raft.Leader { // also if it was taken meanwhile
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w; nobody could take over: %w", err, handErr)
 }
 
 // handOver passes leadership on before a shutdown, so that nobody waits for an

@@ -22,6 +22,7 @@ type simNode struct {
 	disk *simDisk
 
 	identity *keptIdentity
+	leads    func(context.Context, Epoch) error // instead of the sim's lead
 	node     *Node
 	stop     context.CancelFunc
 	ended    chan struct{}
@@ -147,7 +148,11 @@ func (s *sim) start(n *simNode) {
 	n.node, n.stop, n.ended = node, cancel, make(chan struct{})
 	go func() {
 		defer close(n.ended)
-		_ = node.Run(ctx, func(ctx context.Context, e Epoch) error { return s.lead(ctx, node, e) })
+		lead := n.leads
+		if lead == nil {
+			lead = func(ctx context.Context, e Epoch) error { return s.lead(ctx, node, e) }
+		}
+		_ = node.Run(ctx, lead)
 	}()
 }
 

@@ -128,6 +128,9 @@ func (n *Node) awaitCaughtUp(ctx context.Context, candidates []raft.Server) (raf
 	ticker := time.NewTicker(caughtUpPoll)
 	defer ticker.Stop()
 	for {
+		if n.raft.State() != raft.Leader { // nothing to hand over any more, and nobody answers
+			return raft.Server{}, ErrNotLeader
+		}
 		for _, s := range candidates {
 			p, known := n.transport.progress(s.ID)
 			if known && p.match >= goal && time.Since(p.contact) <= n.cfg.LeaderLeaseTimeout {

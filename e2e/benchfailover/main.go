@@ -34,20 +34,21 @@ func main() {
 	flag.IntVar(&plan.Pauses, "pauses", 20, "leaders to stop with SIGSTOP")
 	flag.IntVar(&plan.Transfers, "transfers", 20, "leaders to ask for a hand-over")
 	flag.DurationVar(&plan.Calm, "calm", 0, "before that: watch for elections for so long while all CPUs are busy")
+	state := flag.String("state", "", "directory for logs and data, which is kept")
 	rps := flag.Float64("rps", 40, "relays per second meanwhile")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, plan, *rps); err != nil {
+	if err := run(ctx, plan, *rps, *state); err != nil {
 		fmt.Fprintln(os.Stderr, "benchfailover:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, plan rounds, rps float64) (err error) {
+func run(ctx context.Context, plan rounds, rps float64, state string) (err error) {
 	params := pocketchain.DefaultParams()
 	params.BlocksPerSession = sessionBlocks
-	net, err := devnet.Start(ctx, devnet.Options{Progress: os.Stderr, Chain: pocketchain.Options{Params: &params}})
+	net, err := devnet.Start(ctx, devnet.Options{Progress: os.Stderr, StateDir: state, Chain: pocketchain.Options{Params: &params}})
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,9 @@ func run(ctx context.Context, plan rounds, rps float64) (err error) {
 	go func() {
 		defer close(loadEnded)
 		// It is cut off in the end: what matters here is that relays flow.
-		_, _ = net.Drive(load, devnet.DriveOptions{Relays: 1e6, RPS: rps, Sessions: 1})
+		if _, err := net.Drive(load, devnet.DriveOptions{Relays: 1e6, RPS: rps, Sessions: 1}); load.Err() == nil {
+			fmt.Fprintln(os.Stderr, "benchfailover: relays flow no more:", err)
+		}
 	}()
 	defer func() { stopLoad(); <-loadEnded }()
 	b := &bench{net: net, plan: plan, report: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }}
