@@ -146,6 +146,10 @@ func (n *Node) yield(scope context.Context, missing []string) {
 	if !ok {
 		return
 	}
+	// What came back for everybody is noticed by one member before the other.
+	if missing, _ = n.checkNeeds(scope); len(missing) <= len(fitter.Missing) {
+		return
+	}
 	n.log.Warn("handing over to a member that misses less",
 		zap.Strings("missing", missing), zap.String("to", fitter.NodeID), zap.Strings("missing there", fitter.Missing))
 	ctx, cancel := context.WithTimeout(scope, handOverTimeout)

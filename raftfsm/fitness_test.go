@@ -13,6 +13,7 @@ import (
 type supplies struct {
 	mu      sync.Mutex
 	lacking map[string]bool // member/need
+	silent  string          // the member that gets no answer where others are refused
 }
 
 func (s *supplies) set(lacks bool, keys ...string) {
@@ -24,13 +25,19 @@ func (s *supplies) set(lacks bool, keys ...string) {
 }
 
 func (s *supplies) need(member, name string) Need {
-	return Need{Name: name, Check: func(context.Context) error {
+	return Need{Name: name, Check: func(ctx context.Context) error {
 		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.lacking[member+"/"+name] {
+		lacks, silent := s.lacking[member+"/"+name], s.silent == member
+		s.mu.Unlock()
+		switch {
+		case !lacks:
+			return nil
+		case silent:
+			<-ctx.Done()
+			return ctx.Err()
+		default:
 			return errors.New("connection refused")
 		}
-		return nil
 	}}
 }
 
@@ -109,6 +116,33 @@ func TestHiccupMovesNobody(t *testing.T) {
 			time.Sleep(unfitPatience / 2)
 			supply.set(false, leader.cfg.NodeID+"/redis")
 			time.Sleep(2 * needInterval)
+		}
+		if now := leader.node.Status(); !now.Leading || now.Term != term {
+			t.Errorf("term %d became %d", term, now.Term)
+		}
+	})
+}
+
+// Redis was gone for everybody and is back for everybody: leadership stays where it
+// is, also when the leader notices last.
+func TestCommonOutageMovesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, supply, leader := newNeedySim(t)
+		defer s.end()
+		supply.mu.Lock()
+		supply.silent = leader.cfg.NodeID
+		supply.mu.Unlock()
+		var everybody []string
+		for _, n := range s.nodes {
+			everybody = append(everybody, n.cfg.NodeID+"/redis")
+		}
+		term := leader.node.Status().Term
+		const cycle = needInterval + needTimeout
+		for offset := time.Duration(0); offset < cycle; offset += 70 * time.Millisecond {
+			supply.set(true, everybody...)
+			time.Sleep(unfitPatience + 2*cycle + offset)
+			supply.set(false, everybody...)
+			time.Sleep(2 * cycle)
 		}
 		if now := leader.node.Status(); !now.Leading || now.Term != term {
 			t.Errorf("term %d became %d", term, now.Term)
