@@ -7,7 +7,7 @@ UNIT := $(shell go list ./... 2>/dev/null | grep -v -e /e2e -e '/cmd/devnet$$')
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help build demo test test-unit test-system bench lint fuzz proto docs clean
-.PHONY: bench-relay bench-ring bench-ingest kill-ingest bench-failover bench-calm
+.PHONY: bench-relay bench-ring bench-ingest kill-ingest bench-failover bench-calm test-clock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ bench-ingest: ## from the stream into stored trees, miner and Redis on one core;
 
 kill-ingest: ## 1,000 owners killed inside the flush, the trees compared with a reference; ends with JSON
 	@scripts/kill-ingest.sh
+
+test-clock: ## set the clocks of leading miners while relays flow; builds everything once more
+	@scripts/test-clock.sh
 
 fuzz: ## every fuzz target for a minute
 	scripts/fuzz.sh
