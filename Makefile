@@ -53,6 +53,12 @@ bench-ingest: ## from the stream into stored trees, miner and Redis on one core;
 kill-ingest: ## 1,000 owners killed inside the flush, the trees compared with a reference; ends with JSON
 	@scripts/kill-ingest.sh
 
+bench-failover: ## how long the miners are without a leader that stores relays; ends with JSON
+	@scripts/bench-failover.sh
+
+bench-calm: ## ten minutes under load on all CPUs in which nobody may be elected; ends with JSON
+	@scripts/bench-failover.sh -calm 10m -kills 0 -pauses 0 -transfers 0
+
 test-clock: ## set the clocks of leading miners while relays flow; builds everything once more
 	@scripts/test-clock.sh
 

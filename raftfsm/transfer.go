@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -166,5 +167,5 @@ func (n *Node) servers() []raft.Server {
 	if err := future.Error(); err != nil {
 		return nil // only at shutdown
 	}
-	return future.Configuration().Servers
+	return slices.Clone(future.Configuration().Servers) // raft goes on with its own slice
 }
