@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,11 +64,17 @@ func startPlaced(
 	t *testing.T, place func(name string) devnet.Placement, edit func(name string, config map[string]any),
 ) (*network, context.Context) {
 	t.Helper()
+	return startOptions(t, devnet.Options{Place: place, Edit: edit})
+}
+
+// startOptions boots a network of another make.
+func startOptions(t *testing.T, opts devnet.Options) (*network, context.Context) {
+	t.Helper()
 	t.Parallel() // a network waits for blocks most of the time
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)
 	n := &network{t: t}
-	n.boot(ctx, devnet.Options{Place: place, Edit: edit})
+	n.boot(ctx, opts)
 	return n, ctx
 }
 
@@ -90,11 +97,16 @@ func (n *network) stop() {
 	if err := n.Close(); err != nil {
 		n.t.Errorf("stop the network: %v", err)
 	}
-	for _, name := range append([]string{"relayer-1", "relayer-2"}, miners...) {
-		if bytes.Contains(n.log(name), []byte("DATA RACE")) {
-			n.t.Errorf("%s has a data race:\n%s", name, n.log(name))
+	for _, p := range n.processes() {
+		if bytes.Contains(n.log(p.Name), []byte("DATA RACE")) {
+			n.t.Errorf("%s has a data race:\n%s", p.Name, n.log(p.Name))
 		}
 	}
+}
+
+// processes are the relayers and the miners.
+func (n *network) processes() []devnet.ManifestProcess {
+	return slices.Concat(n.Manifest().Relayers, n.Manifest().Miners)
 }
 
 func (n *network) log(name string) []byte {
@@ -107,9 +119,9 @@ func (n *network) log(name string) []byte {
 
 func (n *network) showLogs() {
 	const tail = 6000
-	for _, name := range miners {
-		log := n.log(name)
-		n.t.Logf("end of the log of %s:\n%s", name, log[max(0, len(log)-tail):])
+	for _, p := range n.processes() {
+		log := n.log(p.Name)
+		n.t.Logf("end of the log of %s:\n%s", p.Name, log[max(0, len(log)-tail):])
 	}
 }
 
