@@ -14,6 +14,7 @@ import (
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
 	sessiontypes "github.com/pokt-network/poktroll/x/session/types"
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
+	tokenomicstypes "github.com/pokt-network/poktroll/x/tokenomics/types"
 )
 
 // How long answers are kept. What a past height decided never changes; the
@@ -44,12 +45,16 @@ type Client struct {
 	accountNumber *cached[string, uint64]
 	outcomes      *cached[int64, blockOutcome]
 
+	applications     *cached[string, *apptypes.Application]
+	tokenomicsParams *cached[struct{}, *tokenomicstypes.Params]
+
 	auth        authtypes.QueryClient
 	application apptypes.QueryClient
 	proof       prooftypes.QueryClient
 	service     servicetypes.QueryClient
 	session     sessiontypes.QueryClient
 	shared      sharedtypes.QueryClient
+	tokenomics  tokenomicstypes.QueryClient
 	tx          txtypes.ServiceClient
 }
 
@@ -69,11 +74,14 @@ func Dial(chainID string, list []Node) (*Client, error) {
 		service:     servicetypes.NewQueryClient(n),
 		session:     sessiontypes.NewQueryClient(n),
 		shared:      sharedtypes.NewQueryClient(n),
+		tokenomics:  tokenomicstypes.NewQueryClient(n),
 		tx:          txtypes.NewServiceClient(n),
 	}
 	c.sharedParams = newCached(cacheSize, paramsTTL, c.querySharedParams)
 	c.proofParams = newCached(1, paramsTTL, c.queryProofParams)
 	c.sessions = newCached(cacheSize, immutableTTL, c.querySession)
+	c.applications = newCached(cacheSize, paramsTTL, c.queryApplication)
+	c.tokenomicsParams = newCached(1, paramsTTL, c.queryTokenomicsParams)
 	c.rings = newCached(cacheSize, ringTTL, c.queryRing)
 	c.pubKeys = newCached(cacheSize, immutableTTL, c.queryPubKey)
 	c.difficulties = newCached(cacheSize, immutableTTL, c.queryDifficulty)

@@ -122,6 +122,7 @@ const (
 	KindHeads  = "heads"
 	KindClosed = "closed"
 	KindNodes  = "nodes"
+	KindMeter  = "meter"
 	KindOther  = "other"
 )
 
@@ -165,8 +166,10 @@ func kindOf(key string) string {
 	case KindMeta, KindHeads, KindClosed:
 		return name
 	}
-	if strings.HasPrefix(name, "nodes:") {
-		return KindNodes
+	for _, kind := range []string{KindNodes, KindMeter} {
+		if strings.HasPrefix(name, kind+":") {
+			return kind
+		}
 	}
 	return KindOther
 }

@@ -63,6 +63,11 @@ func (k Keys) Nodes(key chain.SessionKey) string {
 	return k.tagged(k.Partition(key), "nodes:"+sessionField(key))
 }
 
+// Meter is the hash of what each relayer holds of a session's budget.
+func (k Keys) Meter(key chain.SessionKey) string {
+	return k.tagged(k.Partition(key), "meter:"+sessionField(key))
+}
+
 func (k Keys) tagged(p int, name string) string {
 	return k.namespace + "{p" + strconv.Itoa(p) + "}:" + name
 }

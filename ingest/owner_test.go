@@ -253,6 +253,9 @@ func TestForgetAndTrimLeaveNothingBehind(t *testing.T) {
 	}
 	consumeAll(t, o)
 	for n := range 4 {
+		if err := rdb.HSet(ctx, testKeys().Meter(testRef(n).Key()), "budget", 1).Err(); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := o.Seal(ctx, testRef(n).Key()); err != nil {
 			t.Fatal(err)
 		}
