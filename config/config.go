@@ -109,6 +109,13 @@ type Ingest struct {
 type Relayer struct {
 	ListenAddr string `yaml:"listen_addr" required:"yes" local:"yes" doc:"host:port for relays"`
 	Spool      Spool  `yaml:"spool"`
+	Drain      Drain  `yaml:"drain"`
+}
+
+// Drain is how a relayer leaves: on SIGTERM, or when asked at /drain.
+type Drain struct {
+	Grace   time.Duration `yaml:"grace" doc:"from the moment that /readyz says no until the port closes; longer than the balancer takes to notice"`
+	Timeout time.Duration `yaml:"timeout" doc:"for relays in flight to end after that"`
 }
 
 // Spool is what a relayer keeps of published relays until their sessions are

@@ -22,6 +22,12 @@ func (v *validator) relayer() {
 	if spool := v.cfg.Relayer.Spool; spool.MaxBytes == 0 && spool.Dir != "" {
 		v.bad("relayer.spool.dir", "has no effect: max_bytes is 0")
 	}
+	if v.cfg.Relayer.Drain.Grace < 0 {
+		v.bad("relayer.drain.grace", "must not be negative")
+	}
+	if v.cfg.Relayer.Drain.Timeout <= 0 {
+		v.bad("relayer.drain.timeout", "must be positive")
+	}
 	if len(v.cfg.Services) == 0 {
 		v.bad("services", "a relayer needs at least one service")
 	}

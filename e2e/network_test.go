@@ -45,8 +45,16 @@ func start(t *testing.T, failpoint string) (*network, context.Context) {
 // startWith boots a network whose configurations were edited.
 func startWith(t *testing.T, failpoint string, edit func(name string, config map[string]any)) (*network, context.Context) {
 	t.Helper()
+	return startFor(t, testTimeout, failpoint, edit)
+}
+
+// startFor boots a network that may live for so long.
+func startFor(
+	t *testing.T, life time.Duration, failpoint string, edit func(name string, config map[string]any),
+) (*network, context.Context) {
+	t.Helper()
 	t.Parallel() // a network waits for blocks most of the time
-	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), life)
 	t.Cleanup(cancel)
 	n := &network{t: t, once: filepath.Join(t.TempDir(), "hit")}
 	opts := devnet.Options{Env: make(map[string][]string), Edit: edit}
@@ -150,7 +158,10 @@ func (n *network) drive(ctx context.Context, opts devnet.DriveOptions) devnet.Re
 // driveAside sends those relays while the test goes on; the result waits for the
 // report.
 func (n *network) driveAside(ctx context.Context, opts devnet.DriveOptions) func() devnet.Report {
-	opts.Relays, opts.RPS, opts.Sessions = 510, 60, 3
+	opts.RPS = 60
+	if opts.Until == nil {
+		opts.Relays, opts.Sessions = 510, 3
+	}
 	var report devnet.Report
 	ended := make(chan error, 1)
 	go func() {

@@ -1,6 +1,7 @@
 package relayproxy
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -50,6 +51,13 @@ func extend(res *fasthttp.Response, until time.Time) error {
 		return addr.conn.SetReadDeadline(until)
 	}
 	return nil
+}
+
+// cutWith ends what is read of a response when ctx ends.
+func (e *exchange) cutWith(ctx context.Context) {
+	if addr, ok := e.res.LocalAddr().(backendAddr); ok {
+		e.unwatch = context.AfterFunc(ctx, func() { _ = addr.conn.Close() })
+	}
 }
 
 // brokeOff reports whether the connection ended before a chunked body did.

@@ -14,11 +14,15 @@ import (
 
 // exchange is one HTTP request to a backend and its answer. It must be closed.
 type exchange struct {
-	req *fasthttp.Request
-	res *fasthttp.Response
+	req     *fasthttp.Request
+	res     *fasthttp.Response
+	unwatch func() bool // nil if nobody may cut it
 }
 
 func (e *exchange) close() {
+	if e.unwatch != nil {
+		e.unwatch()
+	}
 	// The error is the backend connection's, which is given up with it.
 	_ = e.res.CloseBodyStream()
 	fasthttp.ReleaseRequest(e.req)

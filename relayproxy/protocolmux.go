@@ -7,8 +7,12 @@ import (
 	"time"
 )
 
-// sniffTime is how long a connection may take to say what it speaks.
-const sniffTime = 10 * time.Second
+// How long a connection may take to say what it speaks, and how long when the
+// port is closed: a client that was accepted is about to ask something.
+const (
+	sniffTime = 10 * time.Second
+	lastSniff = time.Second
+)
 
 // http2Preface begins every HTTP/2 connection in the clear, and no HTTP/1 request
 // (RFC 9113, section 3.4).
@@ -19,6 +23,7 @@ const http2Preface = "PRI"
 type protocolMux struct {
 	net.Listener
 	http1, http2 protocolListener
+	sniffing     sync.WaitGroup
 	done         chan struct{}
 	once         sync.Once
 }
@@ -30,19 +35,29 @@ func newProtocolMux(ln net.Listener) *protocolMux {
 	return m
 }
 
-// run takes connections until the listener closes.
+// run takes connections until the listener closes, and closes both protocols when
+// the last of them is handed over.
 func (m *protocolMux) run() {
 	for {
 		conn, err := m.Listener.Accept()
 		if err != nil {
-			m.Close()
-			return
+			break
 		}
+		m.sniffing.Add(1)
 		go m.sniff(conn)
 	}
+	handed := make(chan struct{})
+	go func() { m.sniffing.Wait(); close(handed) }()
+	select {
+	case <-handed:
+	case <-time.After(lastSniff):
+	case <-m.done:
+	}
+	_ = m.Close()
 }
 
 func (m *protocolMux) sniff(conn net.Conn) {
+	defer m.sniffing.Done()
 	first := make([]byte, len(http2Preface))
 	_ = conn.SetReadDeadline(time.Now().Add(sniffTime)) // a closed connection fails at the read
 	if _, err := io.ReadFull(conn, first); err != nil {

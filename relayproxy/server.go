@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +44,7 @@ type Server struct {
 	base     context.Context // of every relay; ends when shutdown gives up waiting
 	abort    context.CancelFunc
 	draining atomic.Bool
+	ports    ports
 }
 
 // New makes a server. It serves once Serve is called.
@@ -100,62 +100,6 @@ func newHTTPServer(s *Server, cfg Config) *fasthttp.Server {
 		NoDefaultDate:                true,
 		CloseOnShutdown:              true,
 		Logger:                       connectionLog{},
-	}
-}
-
-// Serve accepts connections until Shutdown. It may be called once per listener.
-func (s *Server) Serve(ln net.Listener) error {
-	mux := newProtocolMux(ln)
-	go mux.run()
-	ended := make(chan error, 1)
-	go func() { ended <- s.grpc.Serve(mux.http2) }()
-	err := s.http.Serve(mux.http1)
-	_ = mux.Close() // ends the other one
-	if grpcErr := <-ended; err == nil && !errors.Is(grpcErr, grpc.ErrServerStopped) && !errors.Is(grpcErr, net.ErrClosed) {
-		err = grpcErr
-	}
-	if err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("serve relays on %s: %w", ln.Addr(), err)
-	}
-	return nil
-}
-
-// Ready reports why a load balancer should not send relays here, or nil.
-func (s *Server) Ready() error {
-	switch {
-	case s.draining.Load():
-		return errors.New("shutting down")
-	case s.pipeline.head.Latest().Height <= 0:
-		return errors.New("no block seen yet")
-	}
-	return nil
-}
-
-// Drain makes Ready fail, so that a load balancer stops sending relays, while
-// those that still come are served.
-func (s *Server) Drain() { s.draining.Store(true) }
-
-// Shutdown drains, stops accepting, and waits until every relay in flight is
-// answered or ctx ends. The publisher must be closed only after it returns.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.Drain()
-	defer s.abort()
-	if err := errors.Join(s.http.ShutdownWithContext(ctx), s.sockets.close(ctx), s.stopGRPC(ctx)); err != nil {
-		return fmt.Errorf("finish relays in flight: %w", err)
-	}
-	return nil
-}
-
-// stopGRPC waits for relays in flight, or for ctx.
-func (s *Server) stopGRPC(ctx context.Context) error {
-	stopped := make(chan struct{})
-	go func() { s.grpc.GracefulStop(); close(stopped) }()
-	select {
-	case <-stopped:
-		return nil
-	case <-ctx.Done():
-		s.grpc.Stop()
-		return ctx.Err()
 	}
 }
 

@@ -55,6 +55,7 @@ func (p *pipeline) openStream(ctx context.Context, r *relay, e *exchange) (answe
 		relay: r, exchange: e, source: bufio.NewReader(e.res.BodyStream()), headers: responseHeaders(&e.res.Header),
 		blank: bytes.HasPrefix(e.res.Header.ContentType(), contentTypeSSE), limit: r.route.limits.MaxResponseBody,
 	}
+	e.cutWith(ctx)
 	first, err := s.next()
 	if len(first) == 0 {
 		e.close()
@@ -145,12 +146,15 @@ func (s *Server) send(st *stream, first []byte, w *bufio.Writer) {
 
 // nextChunk returns the next event signed, nil at the end.
 func (s *Server) nextChunk(st *stream) ([]byte, *Refusal) {
-	if s.base.Err() != nil || time.Since(st.relay.arrived) > streamLife {
+	if time.Since(st.relay.arrived) > streamLife {
 		return nil, refuse(ReasonBackendTimeout, "the stream lasted too long")
 	}
 	event, err := st.next()
 	if errors.Is(err, io.EOF) {
 		return nil, nil
+	}
+	if err != nil && s.base.Err() != nil {
+		return nil, refuseFor(ReasonChain, err, "shutting down")
 	}
 	if err != nil {
 		return nil, refuseFor(outcomeOf(err).reason(), err, outcomeOf(err).detail())

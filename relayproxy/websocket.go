@@ -24,6 +24,7 @@ var errGoingAway = errors.New("server is shutting down")
 type sockets struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	mu     sync.Mutex // nobody enters while the last leave
 	open   sync.WaitGroup
 }
 
@@ -32,9 +33,22 @@ func newSockets() *sockets {
 	return &sockets{ctx: ctx, cancel: cancel}
 }
 
+// enter counts a bridge in, unless they are being closed. Its end is s.open.Done.
+func (s *sockets) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.open.Add(1)
+	return true
+}
+
 // close tells every bridge to end and waits for them, or for ctx.
 func (s *sockets) close(ctx context.Context) error {
+	s.mu.Lock()
 	s.cancel(errGoingAway)
+	s.mu.Unlock()
 	done := make(chan struct{})
 	go func() { s.open.Wait(); close(done) }()
 	select {
@@ -53,7 +67,10 @@ func (s *Server) handleWebSocket(ctx *fasthttp.RequestCtx) {
 		ctx.Error(refusal.message(), http.StatusBadRequest)
 		return
 	}
-	s.sockets.open.Add(1)
+	if !s.sockets.enter() {
+		ctx.Error("shutting down", http.StatusServiceUnavailable)
+		return
+	}
 	upgrader := websocket.FastHTTPUpgrader{CheckOrigin: func(*fasthttp.RequestCtx) bool { return true }}
 	err := upgrader.Upgrade(ctx, func(conn *websocket.Conn) {
 		defer s.sockets.open.Done()
@@ -68,9 +85,6 @@ func (s *Server) handleWebSocket(ctx *fasthttp.RequestCtx) {
 // refuseHandshake refuses services that have no WebSocket backend. A handshake that
 // names none is let through: the first request says what it is for.
 func (s *Server) refuseHandshake(ctx *fasthttp.RequestCtx) *Refusal {
-	if s.draining.Load() {
-		return refuse(ReasonChain, "shutting down")
-	}
 	for _, name := range handshakeService {
 		if service := ctx.Request.Header.Peek(name); len(service) > 0 {
 			_, refusal := s.pipeline.routes.find(string(service), RPCWebSocket)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/spf13/cobra"
@@ -79,8 +80,8 @@ func runMiner(ctx context.Context, path string) error {
 // run ends when ctx does: the node hands leadership over before the rest stops.
 func (m *miner) run(ctx context.Context) error {
 	nodeDone := make(chan struct{})
-	group, err := m.background(context.Background(), append(m.checks(), check{"raft", m.leaderKnown}))
-	if err != nil {
+	group := new(run.Group)
+	if err := m.support(group, ops{checks: append(m.checks(), check{"raft", m.leaderKnown})}); err != nil {
 		return errors.Join(err, m.node.Close())
 	}
 	nodeCtx, stopNode := context.WithCancel(ctx)

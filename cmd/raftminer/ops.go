@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,13 +29,20 @@ func newRegistry() *prometheus.Registry {
 	return reg
 }
 
+// ops is what the ops server tells of a process.
+type ops struct {
+	checks   []check
+	services map[string][]check   // what each service needs besides, at /readyz/<service>
+	extend   func(*http.ServeMux) // adds what only this role has; nil for nothing
+}
+
 // opsServer answers /metrics, /livez and /readyz, apart from the relays.
 type opsServer struct {
 	listener net.Listener
 	server   *http.Server
 }
 
-func newOpsServer(addr string, reg *prometheus.Registry, checks []check) (*opsServer, error) {
+func newOpsServer(addr string, reg *prometheus.Registry, o ops) (*opsServer, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("metrics.addr: %w", err)
@@ -42,7 +50,18 @@ func newOpsServer(addr string, reg *prometheus.Registry, checks []check) (*opsSe
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { serveReady(w, r, checks) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { serveReady(w, r, o.checks) })
+	mux.HandleFunc("GET /readyz/{service}", func(w http.ResponseWriter, r *http.Request) {
+		own, known := o.services[r.PathValue("service")]
+		if !known {
+			http.Error(w, "no such service", http.StatusNotFound)
+			return
+		}
+		serveReady(w, r, slices.Concat(o.checks, own))
+	})
+	if o.extend != nil {
+		o.extend(mux)
+	}
 	return &opsServer{listener: listener, server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/oklog/run"
 	"github.com/spf13/cobra"
@@ -18,9 +17,6 @@ import (
 	"github.com/raftminer/raftminer/ingest/spool"
 	"github.com/raftminer/raftminer/relayproxy"
 )
-
-// drainTimeout bounds how long relays in flight may take at shutdown.
-const drainTimeout = 15 * time.Second
 
 func relayerCommand() *cobra.Command {
 	var path string
@@ -39,6 +35,8 @@ func configFlag(cmd *cobra.Command, path *string) {
 }
 
 func runRelayer(ctx context.Context, path string) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	c, err := newCommon(path, config.RoleRelayer)
 	if err != nil {
 		return err
@@ -62,17 +60,29 @@ func runRelayer(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("relayer.listen_addr: %w", err)
 	}
-	group, err := c.background(ctx, append(c.relayerChecks(held), check{"relays", server.Ready}))
-	if err != nil {
-		return err
-	}
+	out := newDrainer(server, c.cfg.Relayer.Drain.Grace, c.cfg.Relayer.Drain.Timeout, c.log)
+	// In the order in which they end: relays, what publishes them, and last what
+	// tells how it goes.
+	group := new(run.Group)
+	group.Add(func() error { <-ctx.Done(); return nil }, func(error) { stop() })
+	leave := make(chan struct{})
 	group.Add(
-		func() error { return server.Serve(listener) },
-		func(error) { drain(server, c.log) })
+		func() error {
+			if err := server.Serve(listener); err != nil {
+				out.cut()
+				return err
+			}
+			<-leave // a relayer that was drained stays, so that it can be asked
+			return nil
+		},
+		func(error) { out.wait(); close(leave) })
 	spoolCtx, stopSpool := context.WithCancel(context.Background())
 	group.Add(
 		func() error { held.Run(spoolCtx); return nil },
 		func(error) { stopSpool() })
+	if err := c.support(group, c.relayerOps(held, server, out)); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	c.log.Info("relayer started", zap.String("listen_addr", listener.Addr().String()), zap.Int("suppliers", len(c.keys)))
 	err = group.Run()
 	// Last: relays in flight have published or were refused by now.
@@ -80,6 +90,15 @@ func runRelayer(ctx context.Context, path string) error {
 		c.log.Error("close publisher", zap.Error(closeErr))
 	}
 	return err
+}
+
+// relayerOps are the checks of a relayer, /readyz/<service> and /drain.
+func (c *common) relayerOps(held *spool.Spool, server *relayproxy.Server, out *drainer) ops {
+	o := ops{checks: append(c.relayerChecks(held), check{"relays", server.Ready}), services: make(map[string][]check), extend: out.routes}
+	for id := range c.cfg.Services {
+		o.services[id] = nil
+	}
+	return o
 }
 
 // relayerChecks lets a relayer be ready without Redis while its spool takes what
@@ -106,35 +125,21 @@ func signers(keys chain.Keys) (list []relayproxy.Signer) {
 	return list
 }
 
-func drain(server *relayproxy.Server, log *zap.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		log.Error("drain", zap.Error(err))
-	}
-}
-
-// background starts a group with what every role runs: the block feed, the ops
-// server, and the end of the group when ctx ends.
-func (c *common) background(ctx context.Context, checks []check) (*run.Group, error) {
-	ctx, stop := context.WithCancel(ctx)
+// support adds what every role runs: the block feed and the ops server.
+func (c *common) support(group *run.Group, o ops) error {
 	feedCtx, stopFeed := context.WithCancel(context.Background())
-	var group run.Group
-	group.Add(func() error { <-ctx.Done(); return nil }, func(error) { stop() })
+	if c.cfg.Metrics.Enabled {
+		server, err := newOpsServer(c.cfg.Metrics.Addr, c.registry, o)
+		if err != nil {
+			stopFeed()
+			return err
+		}
+		group.Add(server.run, func(error) { server.stop() })
+	}
 	group.Add(
 		func() error { return c.feed.Run(feedCtx) },
 		func(error) { stopFeed() })
-	if !c.cfg.Metrics.Enabled {
-		return &group, nil
-	}
-	ops, err := newOpsServer(c.cfg.Metrics.Addr, c.registry, checks)
-	if err != nil {
-		stop()
-		stopFeed()
-		return nil, err
-	}
-	group.Add(ops.run, func(error) { ops.stop() })
-	return &group, nil
+	return nil
 }
 
 func serviceConfig(cfg *config.Config) relayproxy.Config {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -13,6 +14,10 @@ import (
 )
 
 const keysFile = "keys.yaml"
+
+// drainGrace is how long a relayer that leaves goes on serving; the balancer looks
+// several times meanwhile.
+const drainGrace = 400 * time.Millisecond
 
 // writeConfigs writes the supplier keys, and a configuration file per node.
 func (d *Devnet) writeConfigs() error {
@@ -37,7 +42,7 @@ func (d *Devnet) nodeConfig(n *node) map[string]any {
 	if n.role == roleMiner {
 		file["miner"] = d.minerConfig(n)
 	} else {
-		file["relayer"] = map[string]any{"listen_addr": n.addr}
+		file["relayer"] = map[string]any{"listen_addr": n.addr, "drain": map[string]any{"grace": drainGrace.String()}}
 		file["services"] = d.serviceConfigs()
 	}
 	if d.opts.Edit != nil {

@@ -110,9 +110,9 @@ func (d *Devnet) placeData() (err error) {
 func (d *Devnet) logPath(name string) string { return filepath.Join(d.dir, "logs", name+".log") }
 
 func (d *Devnet) startBalancer(context.Context) (err error) {
-	var targets []string
+	var targets []balancer.Backend
 	for _, r := range d.relayers {
-		targets = append(targets, r.addr)
+		targets = append(targets, balancer.Backend{Addr: r.addr, Ready: "http://" + r.metrics + "/readyz"})
 	}
 	if d.balancer, err = balancer.Start(d.opts.BalancerAddr, targets); err != nil {
 		return err

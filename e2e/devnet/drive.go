@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,9 +14,11 @@ import (
 
 // DriveOptions describe the relays of a run.
 type DriveOptions struct {
-	Relays   int     // to get answers for
-	RPS      float64 // relays per second
-	Sessions int     // spread over at least so many sessions
+	Relays   int             // to get answers for
+	Until    <-chan struct{} // when set, relays flow until it is closed, however many that are
+	Tries    int             // of a relay, each for another supplier
+	RPS      float64         // relays per second
+	Sessions int             // spread over at least so many sessions
 	// KillLeader is how often the leading miner is killed and restarted, spread
 	// over the time that relays flow.
 	KillLeader int
@@ -44,6 +47,10 @@ func (o DriveOptions) withDefaults() DriveOptions {
 	setDefault(&o.RPS, 100)
 	setDefault(&o.Sessions, 1)
 	setDefault(&o.Workers, 32)
+	setDefault(&o.Tries, relayTries)
+	if o.Until != nil {
+		o.Relays = math.MaxInt32
+	}
 	if o.Call == nil {
 		o.Call = DefaultCall
 	}

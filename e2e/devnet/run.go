@@ -17,7 +17,7 @@ import (
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
 )
 
-// Tries of one relay, the pause after the first (each next one is longer by as
+// Tries of one relay by default, the pause after the first (each next one is longer by as
 // much), and how long one try may take. The pauses outlast a block: a relayer
 // that has not seen the session's first block yet refuses the session.
 const (
@@ -91,7 +91,7 @@ func (r *run) send(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if left -= n; left == 0 {
+		if left -= n; left == 0 || r.over() {
 			return nil
 		}
 		if err := r.net.chain.WaitHeight(ctx, batch.end+1); err != nil {
@@ -113,6 +113,16 @@ func (r *run) waitFreshSession(ctx context.Context) error {
 		return nil
 	}
 	return r.net.chain.WaitHeight(ctx, sharedtypes.GetSessionEndHeight(params, height)+1)
+}
+
+// over says that no more relays are wanted.
+func (r *run) over() bool {
+	select {
+	case <-r.opts.Until: // never, when it is nil
+		return true
+	default:
+		return false
+	}
 }
 
 // openSession is the same session of every application.
@@ -140,7 +150,7 @@ func (r *run) openSessions(ctx context.Context) (openSession, error) {
 func (r *run) sendSession(ctx context.Context, open openSession, n int, limit *rate.Limiter) (sent int, err error) {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(r.opts.Workers)
-	for sent < n && r.net.chain.Height() < open.end {
+	for sent < n && r.net.chain.Height() < open.end && !r.over() {
 		if err := limit.Wait(ctx); err != nil {
 			return sent, errors.Join(err, group.Wait())
 		}
@@ -159,7 +169,7 @@ func (r *run) relay(ctx context.Context, open openSession, i int) error {
 	session := open.sessions[i%len(r.apps)]
 	load := r.opts.Call(app.Service, i)
 	var last error
-	for try := range relayTries {
+	for try := range r.opts.Tries {
 		supplier := session.Suppliers[(i/len(r.apps)+try)%len(session.Suppliers)]
 		answer, err := r.try(ctx, app, session, supplier, load)
 		if err == nil {

@@ -1,6 +1,6 @@
 // Package balancer is a small layer 4 load balancer: it hands each TCP
-// connection to the next backend that accepts one, and knows nothing of what
-// the connection carries.
+// connection to the next backend that says it is ready and accepts one, and knows
+// nothing of what the connection carries.
 package balancer
 
 import (
@@ -17,10 +17,16 @@ import (
 // dialTimeout is how long a backend may take to accept before the next is tried.
 const dialTimeout = 2 * time.Second
 
+// Backend is where connections go.
+type Backend struct {
+	Addr  string
+	Ready string // URL that answers 200 while connections are welcome; "" is always
+}
+
 // Balancer listens on one address and spreads connections over backends.
 type Balancer struct {
 	listener net.Listener
-	backends []string
+	backends []*watched
 	next     atomic.Uint64
 	ctx      context.Context // ends with Close; dials hang on it
 	cancel   context.CancelFunc
@@ -31,7 +37,7 @@ type Balancer struct {
 }
 
 // Start listens on addr (host:port, port 0 for any) for the given backends.
-func Start(addr string, backends []string) (*Balancer, error) {
+func Start(addr string, backends []Backend) (*Balancer, error) {
 	if len(backends) == 0 {
 		return nil, errors.New("balancer needs a backend")
 	}
@@ -41,7 +47,14 @@ func Start(addr string, backends []string) (*Balancer, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &Balancer{
-		listener: listener, backends: backends, ctx: ctx, cancel: cancel, conns: make(map[net.Conn]struct{}),
+		listener: listener, ctx: ctx, cancel: cancel, conns: make(map[net.Conn]struct{}),
+	}
+	for _, backend := range backends {
+		w := &watched{Backend: backend}
+		b.backends = append(b.backends, w)
+		if backend.Ready != "" {
+			b.wg.Go(func() { w.watch(ctx) })
+		}
 	}
 	b.wg.Add(1)
 	go b.accept()
@@ -112,18 +125,24 @@ func pipe(to, from net.Conn) {
 	}
 }
 
-// dial tries every backend once, beginning with the one whose turn it is.
+// dial tries every backend once, beginning with the one whose turn it is, and
+// those that are not ready only when all others failed.
 func (b *Balancer) dial() (net.Conn, error) {
 	turn := b.next.Add(1)
 	dialer := net.Dialer{Timeout: dialTimeout}
 	var errs []error
-	for i := range uint64(len(b.backends)) {
-		backend := b.backends[(turn+i)%uint64(len(b.backends))]
-		conn, err := dialer.DialContext(b.ctx, "tcp", backend)
-		if err == nil {
-			return conn, nil
+	for _, away := range []bool{false, true} {
+		for i := range uint64(len(b.backends)) {
+			backend := b.backends[(turn+i)%uint64(len(b.backends))]
+			if backend.away.Load() != away {
+				continue
+			}
+			conn, err := dialer.DialContext(b.ctx, "tcp", backend.Addr)
+			if err == nil {
+				return conn, nil
+			}
+			errs = append(errs, err)
 		}
-		errs = append(errs, err)
 	}
 	return nil, errors.Join(errs...)
 }

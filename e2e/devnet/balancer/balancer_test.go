@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,9 +40,9 @@ func backend(t *testing.T, name string) net.Listener {
 
 func start(t *testing.T, backends ...net.Listener) *balancer.Balancer {
 	t.Helper()
-	var addrs []string
+	var addrs []balancer.Backend
 	for _, b := range backends {
-		addrs = append(addrs, b.Addr().String())
+		addrs = append(addrs, balancer.Backend{Addr: b.Addr().String()})
 	}
 	b, err := balancer.Start("127.0.0.1:0", addrs)
 	if err != nil {
@@ -83,6 +86,38 @@ func TestSkipsDeadBackends(t *testing.T) {
 			t.Errorf("connection went to %q", got)
 		}
 	}
+}
+
+// A backend that says that it leaves gets no new connection, unless it is the last.
+func TestLeavesOutWhoIsNotReady(t *testing.T) {
+	var status atomic.Int32
+	status.Store(http.StatusOK)
+	health := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) }))
+	defer health.Close()
+	stays, leaves := backend(t, "stays"), backend(t, "leaves")
+	b, err := balancer.Start("127.0.0.1:0", []balancer.Backend{
+		{Addr: stays.Addr().String()}, {Addr: leaves.Addr().String(), Ready: health.URL},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	// until waits for two connections in a row to go where they should.
+	until := func(first, second string) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+			one, two := greeting(t, b.Addr()), greeting(t, b.Addr())
+			if one == first && two == second || one == second && two == first {
+				return
+			}
+		}
+		t.Fatalf("connections do not go to %s and %s", first, second)
+	}
+	until("stays", "leaves")
+	status.Store(http.StatusServiceUnavailable)
+	until("stays", "stays")
+	stays.Close()
+	until("leaves", "leaves")
 }
 
 func TestClosesWhenNobodyAccepts(t *testing.T) {
