@@ -46,17 +46,18 @@ func TestPaidLeaderKilledBetween(t *testing.T) {
 
 // A leader that was stopped for longer than an election wakes up with a write
 // under way. It must be refused: the flush by the fence in Redis, the broadcast
-// because leadership does not verify.
+// because leadership does not verify. However long it was stopped, it follows.
 func TestPaidStoppedLeaderIsRefused(t *testing.T) {
 	for name, row := range map[string]struct {
 		failpoint string
+		stopped   time.Duration // on top of an election
 		refused   func(t *testing.T, n *network, ctx context.Context, miner string) bool
 	}{
-		"flush": {"flush.before_script", func(t *testing.T, n *network, ctx context.Context, miner string) bool {
+		"flush": {"flush.before_script", 7 * time.Second, func(t *testing.T, n *network, ctx context.Context, miner string) bool {
 			fenced, err := n.Metric(ctx, miner, "ha_miner_flush_fenced_total")
 			return err == nil && fenced > 0
 		}},
-		"broadcast": {"claims.claim_before_broadcast", func(_ *testing.T, n *network, _ context.Context, miner string) bool {
+		"broadcast": {"claims.claim_before_broadcast", 0, func(_ *testing.T, n *network, _ context.Context, miner string) bool {
 			return bytes.Contains(n.log(miner), []byte("broadcast refused: leadership is not verified"))
 		}},
 	} {
@@ -67,7 +68,7 @@ func TestPaidStoppedLeaderIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			woken := make(chan bool, 1)
-			go func() { woken <- n.wakeAfterTakeover(ctx, old) }()
+			go func() { woken <- n.wakeAfterTakeover(ctx, old, row.stopped) }()
 			checkPaid(t, n.drive(ctx, devnet.DriveOptions{}))
 			if !<-woken {
 				t.Fatal("the leader was not stopped and woken up")
@@ -75,13 +76,16 @@ func TestPaidStoppedLeaderIsRefused(t *testing.T) {
 			if !eventually(ctx, func() bool { return row.refused(t, n, ctx, old) }) {
 				t.Errorf("nothing shows that the old leader's %s was refused", name)
 			}
+			if _, err := n.Metric(ctx, old, leaderMetric); err != nil {
+				t.Errorf("the old leader is gone: %v", err)
+			}
 		})
 	}
 }
 
 // wakeAfterTakeover waits until the failpoint has stopped the old leader and
-// another one leads, then wakes it up.
-func (n *network) wakeAfterTakeover(ctx context.Context, old string) bool {
+// another one has led for so long, then wakes it up.
+func (n *network) wakeAfterTakeover(ctx context.Context, old string, stopped time.Duration) bool {
 	if !n.hit(ctx) {
 		return false
 	}
@@ -89,6 +93,7 @@ func (n *network) wakeAfterTakeover(ctx context.Context, old string) bool {
 		leader, err := n.Leader(ctx)
 		return err == nil && leader != old
 	})
+	time.Sleep(stopped) // the fault itself: longer than a leader waits for its writes
 	return took && n.Kill(old, syscall.SIGCONT) == nil
 }
 

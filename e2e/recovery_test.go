@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/raftminer/raftminer/e2e/devnet"
+	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
 )
 
 // What docs/recovery.md says of data that is gone or damaged, done by the letter
@@ -60,7 +61,9 @@ func TestRaftLostAndDamagedData(t *testing.T) {
 
 // All miners die at once: nothing that was decided is lost.
 func TestRaftAllKilledAtOnce(t *testing.T) {
-	n, ctx := start(t, "")
+	params := pocketchain.DefaultParams()
+	params.ClaimWindowClose, params.ProofWindowClose = 25, 25 // nobody is there for a while
+	n, ctx := startOptions(t, devnet.Options{Chain: pocketchain.Options{Params: &params}})
 	paid := n.driveAside(ctx, devnet.DriveOptions{})
 	for range 3 {
 		n.await(ctx, "relays are stored", func() bool { return n.stored(ctx) })

@@ -10,6 +10,7 @@ import (
 
 	tokenomicstypes "github.com/pokt-network/poktroll/x/tokenomics/types"
 
+	"github.com/raftminer/raftminer/e2e/devnet"
 	"github.com/raftminer/raftminer/e2e/devnet/gateway"
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
 )
@@ -18,7 +19,9 @@ import (
 // subscription, the leading miner killed half-way. The chain pays every frame that the
 // client got, and the relayer ends the connection when the session is no longer paid.
 func TestRelayWebSocket(t *testing.T) {
-	n, ctx := start(t, "")
+	params := pocketchain.DefaultParams()
+	params.BlocksPerSession = 40 // room for a change of leaders on a slow machine
+	n, ctx := startOptions(t, devnet.Options{Chain: pocketchain.Options{Params: &params}})
 	b := newBadInput(t, ctx, n)
 	session := freshSession(b)
 	socket, err := b.client.Dial(ctx, n.BalancerURL(), session, b.supplier)

@@ -59,3 +59,37 @@ func failLeadAfter(t *testing.T, delay time.Duration) {
 		t.Error("no other member leads")
 	}
 }
+
+// A leader whose heartbeats arrive and whose entries do not stays the leader for
+// raft, for ever. It stops, and another one leads.
+func TestWedgedLeaderStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t, 1, 3)
+		defer s.end()
+		s.mu.Lock()
+		s.quiet = true
+		s.mu.Unlock()
+		time.Sleep(3 * time.Second)
+		old := s.leading()
+		if old == nil {
+			t.Fatal("no leader")
+		}
+		s.net.setMute(old.cfg.Advertise)
+		time.Sleep(2 * time.Second)
+		if now := s.leading(); now != old {
+			t.Fatal("the leader was replaced while its heartbeats arrived")
+		}
+		time.Sleep((wedgedBeats + 3) * pulseInterval)
+		select {
+		case <-old.ended:
+		default:
+			t.Error("the wedged leader goes on")
+		}
+		if !errors.Is(old.node.failure, ErrWedged) {
+			t.Errorf("it ended with %v", old.node.failure)
+		}
+		if now := s.leading(); now == nil || now == old {
+			t.Error("no other member leads")
+		}
+	})
+}

@@ -21,8 +21,8 @@ var (
 
 const (
 	handOverTimeout = 2 * time.Second
-	wedgeLimit      = 5 * time.Second // no write for so long, and the leader stops
 	pulseInterval   = time.Second
+	wedgedBeats     = 5               // so many without a write, and the leader stops
 	abandonAfter    = 2 * time.Second // a failed node does not wait longer for lead
 )
 
@@ -171,27 +171,30 @@ func (n *Node) openNext(ctx context.Context) (Epoch, error) {
 
 // pulse stops a leader whose writes do not commit any more. Its heartbeats, and
 // even VerifyLeader, can go on working while it is wedged.
+//
+// Beats are counted, not time: a process that was stopped for long has missed one
+// when it wakes up, and finds out that it was replaced before it misses another.
 func (n *Node) pulse(scope context.Context) {
 	ticker := time.NewTicker(pulseInterval)
 	defer ticker.Stop()
-	lastOK := time.Now()
+	missed := 0
 	for {
 		select {
 		case <-scope.Done():
 			return
 		case <-ticker.C:
 		}
-		if recent := n.lastWrite.get(); time.Since(recent) < 2*pulseInterval {
-			lastOK = recent
+		if time.Since(n.lastWrite.get()) < 2*pulseInterval {
+			missed = 0
 			continue
 		}
-		beat, cancel := context.WithDeadline(scope, lastOK.Add(wedgeLimit))
+		beat, cancel := context.WithTimeout(scope, pulseInterval)
 		err := n.barrier(beat)
 		cancel()
 		if err == nil {
-			lastOK = time.Now()
-		} else if time.Since(lastOK) >= wedgeLimit && scope.Err() == nil {
-			n.fail(fmt.Errorf("%w for %s: %w", ErrWedged, wedgeLimit, err))
+			missed = 0
+		} else if missed++; missed >= wedgedBeats && scope.Err() == nil {
+			n.fail(fmt.Errorf("%w for %d beats of %s: %w", ErrWedged, missed, pulseInterval, err))
 		}
 	}
 }

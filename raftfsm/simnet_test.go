@@ -1,6 +1,7 @@
 package raftfsm
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"sync"
@@ -15,6 +16,7 @@ type simNet struct {
 	mu        sync.Mutex
 	listeners map[string]*simStream
 	cut       map[[2]string]bool // from, to
+	mute      string             // whose log entries nobody gets
 }
 
 var errNoRoute = errors.New("no route to host")
@@ -34,6 +36,21 @@ func (n *simNet) isCut(from, to string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.cut[[2]string{from, to}]
+}
+
+// setMute loses the log entries that a node sends, and nothing else.
+func (n *simNet) setMute(from string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mute = from
+}
+
+// loses reports whether a message does not arrive. Raft sends its entries with the
+// names of their fields.
+func (n *simNet) loses(from, to string, message []byte) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cut[[2]string{from, to}] || n.mute == from && bytes.Contains(message, []byte("AppendedAt"))
 }
 
 func (n *simNet) listen(addr string) *simStream {
@@ -96,7 +113,7 @@ type simConn struct {
 }
 
 func (c *simConn) Write(b []byte) (int, error) {
-	if c.net.isCut(c.from, c.to) {
+	if c.net.loses(c.from, c.to, b) {
 		return len(b), nil
 	}
 	return c.Conn.Write(b)
