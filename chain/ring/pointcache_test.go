@@ -3,6 +3,8 @@ package ring
 import (
 	"sync"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // settled waits until the cache has evicted what it must, and returns the weight
@@ -31,6 +33,45 @@ func TestTablesStayWithinTheirBudget(t *testing.T) {
 			t.Fatalf("after ring %d the tables take %d bytes, want some and at most %d", ring, got, budget)
 		}
 	}
+}
+
+// A ring of an application and its gateway takes two tables a member and one for
+// the image of who signs.
+func TestMemoryPerRing(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	v := NewVerifier(WithCrossCheck(1), WithMetrics(reg))
+	f := newFixture(t, 2)
+	msg := [32]byte{7}
+	sig := f.sign(t, msg, 0)
+	expect := func(want map[string]float64) {
+		t.Helper()
+		settled(v)
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range families {
+			value, known := want[family.GetName()]
+			if got := family.GetMetric()[0].GetGauge().GetValue(); known && got != value {
+				t.Errorf("%s is %v, want %v", family.GetName(), got, value)
+			}
+			delete(want, family.GetName())
+		}
+		if len(want) > 0 {
+			t.Errorf("not found: %v", want)
+		}
+	}
+	generator := float64(tableBytes(generatorWidth))
+	expect(map[string]float64{"ha_relayer_ring_points": 0, "ha_relayer_ring_table_points": 0, "ha_relayer_ring_table_bytes": generator})
+	for range hotAfter + 2 {
+		if err := v.Verify(msg, sig, f.keys); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(map[string]float64{
+		"ha_relayer_ring_points": 3, "ha_relayer_ring_table_points": 3,
+		"ha_relayer_ring_table_bytes": generator + 2*(512<<10) + 256<<10,
+	})
 }
 
 func TestWithoutMemoryThereAreNoTables(t *testing.T) {

@@ -46,7 +46,7 @@ func WithTableMemory(bytes int) Option { return func(s *settings) { s.tableBytes
 // n = 0. The default is 1024.
 func WithCrossCheck(n uint64) Option { return func(s *settings) { s.checkEvery = n } }
 
-// WithMetrics registers the cross-check's counters.
+// WithMetrics registers the cross-check's counters, and what the tables take.
 func WithMetrics(reg prometheus.Registerer) Option { return func(s *settings) { s.registerer = reg } }
 
 // WithLog sets where a disagreement with ring-go is reported.
@@ -58,17 +58,12 @@ func NewVerifier(opts ...Option) *Verifier {
 	for _, opt := range opts {
 		opt(&s)
 	}
-	checks := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "ha_relayer", Name: "ring_cross_checks_total",
-		Help: "Ring signatures verified by ring-go as well, by whether the verdicts agree.",
-	}, []string{"result"})
+	v := &Verifier{points: newPointCache(s.tableBytes), curve: secp256k1.NewCurve(), checkEvery: s.checkEvery, log: s.log}
+	v.agreed, v.disagreed = crossChecks(s.registerer)
 	if s.registerer != nil {
-		s.registerer.MustRegister(checks)
+		s.registerer.MustRegister(v.points.gauges()...)
 	}
-	return &Verifier{
-		points: newPointCache(s.tableBytes), curve: secp256k1.NewCurve(), checkEvery: s.checkEvery,
-		agreed: checks.WithLabelValues("agree"), disagreed: checks.WithLabelValues("disagree"), log: s.log,
-	}
+	return v
 }
 
 // Verify returns nil if sig is a signature of msg by a member of the expected

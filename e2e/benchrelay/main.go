@@ -12,6 +12,7 @@ import (
 // options are how a run is done.
 type options struct {
 	binary, ours, stock string
+	profile             string
 	core, conns         int
 	rounds, relays      int
 	load                float64
@@ -30,6 +31,8 @@ type report struct {
 	StockP99        float64 `json:"stock_p99_ms"`
 	P99Ratio        float64 `json:"p99_ratio"`
 	LoadRPS         float64 `json:"equal_load_relays_per_s"`
+	OverheadP50     float64 `json:"overhead_p50_ms"`
+	OverheadP99     float64 `json:"overhead_p99_ms"`
 	RSS             float64 `json:"rss_mib"`
 	WallRPS         float64 `json:"wall_relays_per_s"`
 	StockWallRPS    float64 `json:"stock_wall_relays_per_s"`
@@ -49,6 +52,7 @@ func main() {
 	flag.StringVar(&o.binary, "raftminer", "bin/raftminer", "raftminer binary, for the miner")
 	flag.StringVar(&o.ours, "ours", "bin/raftminer", "relayer to measure, with arguments before \"relayer\"")
 	flag.StringVar(&o.stock, "stock", "bin/stock", "stock relayer")
+	flag.StringVar(&o.profile, "profile", "", "file for a CPU profile of our relayer, which has to serve profiles")
 	flag.IntVar(&o.core, "core", 1, "core of the relayers")
 	flag.IntVar(&o.conns, "connections", 64, "connections of the client")
 	flag.IntVar(&o.rounds, "rounds", 3, "turns of each relayer")

@@ -79,7 +79,13 @@ func (b *bench) run(ctx context.Context) (*report, error) {
 		WallRPS: float64(ours.relays) / ours.took.Seconds(), StockWallRPS: float64(stock.relays) / stock.took.Seconds(),
 	}
 	r.RelaysPerS, r.StockRelaysPerS, r.Ratio = 1e6/r.CPU, 1e6/r.StockCPU, r.StockCPU/r.CPU
+	if err := b.writeProfile(ctx); err != nil {
+		return nil, err
+	}
 	if err := b.equalLoad(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := b.overhead(ctx, r); err != nil {
 		return nil, err
 	}
 	for _, size := range sizes {
@@ -166,7 +172,9 @@ func (s *spent) add(c *contestant, load func() (relayload.Result, error)) error 
 // quantile is in milliseconds.
 func (s *spent) quantile(q float64) float64 {
 	slices.Sort(s.latencies)
-	return float64(relayload.Result{Latencies: s.latencies}.Quantile(q).Microseconds()) / 1000
+	return milliseconds(relayload.Quantile(s.latencies, q))
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

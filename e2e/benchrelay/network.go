@@ -30,6 +30,7 @@ const (
 type contestant struct {
 	name   string
 	pid    int
+	ops    string // http://host:port of its metrics
 	target *relayload.Target
 }
 
@@ -66,7 +67,7 @@ func startNetwork(ctx context.Context, o options) (net *devnet.Devnet, ours, sto
 			return nil, nil, nil, errors.Join(fmt.Errorf("%s runs %s, not %s", r.Name, got, want), net.Close())
 		}
 		addr := strings.TrimPrefix(r.URLs["jsonrpc"], "http://")
-		contestants[i] = &contestant{name: r.Name, pid: r.PID, target: relayload.NewTarget(addr, o.conns)}
+		contestants[i] = &contestant{name: r.Name, pid: r.PID, ops: strings.TrimSuffix(r.MetricsURL, "/metrics"), target: relayload.NewTarget(addr, o.conns)}
 	}
 	return net, contestants[0], contestants[1], nil
 }

@@ -30,14 +30,15 @@ type Result struct {
 	Relays    int
 	Took      time.Duration
 	Latencies []time.Duration // sorted; of Open, from when a relay was due
+	Replies   []time.Duration // sorted; from when it was sent: without what the client lacks in punctuality
 }
 
-// Quantile is the latency that a part q of the relays did not exceed.
-func (r Result) Quantile(q float64) time.Duration {
-	if len(r.Latencies) == 0 {
+// Quantile is what a part q of sorted durations do not exceed.
+func Quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
 		return 0
 	}
-	return r.Latencies[min(len(r.Latencies)-1, int(q*float64(len(r.Latencies))))]
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
 
 // Target is a relayer under load from a number of connections.
@@ -76,7 +77,7 @@ func (t *Target) run(ctx context.Context, requests []Request, due []time.Duratio
 	var next atomic.Int64
 	var mu sync.Mutex
 	checks := make(map[int][]byte)
-	all := make([]time.Duration, len(requests))
+	all, replies := make([]time.Duration, len(requests)), make([]time.Duration, len(requests))
 	group, ctx := errgroup.WithContext(ctx)
 	start := time.Now()
 	for range t.conns {
@@ -87,15 +88,17 @@ func (t *Target) run(ctx context.Context, requests []Request, due []time.Duratio
 					return nil
 				}
 				from := time.Now()
+				sent := from
 				if due != nil {
 					from = start.Add(due[i])
 					time.Sleep(time.Until(from))
+					sent = time.Now()
 				}
 				answer, err := t.post(requests[i].Body, i%checkEvery == 0)
 				if err != nil {
 					return err
 				}
-				all[i] = time.Since(from)
+				all[i], replies[i] = time.Since(from), time.Since(sent)
 				if answer != nil {
 					mu.Lock()
 					checks[i] = answer
@@ -108,8 +111,9 @@ func (t *Target) run(ctx context.Context, requests []Request, due []time.Duratio
 	if err := group.Wait(); err != nil {
 		return Result{}, err
 	}
-	result := Result{Relays: len(requests), Took: time.Since(start), Latencies: all}
+	result := Result{Relays: len(requests), Took: time.Since(start), Latencies: all, Replies: replies}
 	slices.Sort(result.Latencies)
+	slices.Sort(result.Replies)
 	for i, answer := range checks {
 		if err := requests[i].Check(context.WithoutCancel(ctx), answer); err != nil {
 			return Result{}, fmt.Errorf("%w: %w", ErrNotServed, err)
