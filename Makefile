@@ -7,7 +7,7 @@ UNIT := $(shell go list ./... 2>/dev/null | grep -v -e /e2e -e '/cmd/devnet$$')
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help build demo test test-unit test-system bench lint fuzz proto docs clean
-.PHONY: bench-relay soak-relay bench-ring bench-ingest kill-ingest bench-failover bench-calm test-clock test-drain
+.PHONY: bench-relay profile-relay soak-relay bench-ring bench-ingest kill-ingest bench-failover bench-calm test-clock test-drain
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ lint: ## gofmt, vet and staticcheck
 
 bench-relay: ## a relayer on one core against stock cryptography, in one run; ends with JSON
 	@scripts/bench-relay.sh
+
+profile-relay: ## where a relayer's processor time goes, by stage
+	@scripts/profile-relay.sh
 
 soak-relay: ## a million relays through a relayer whose memory and goroutines may not grow; ends with JSON
 	@scripts/soak-relay.sh

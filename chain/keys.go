@@ -1,13 +1,11 @@
 package chain
 
 import (
-	"crypto/sha256"
 	"fmt"
 
 	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	decred "github.com/decred/dcrd/dcrec/secp256k1/v4"
-	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 )
 
 // AddressPrefix is the bech32 prefix of Pocket account addresses.
@@ -38,15 +36,6 @@ func NewSupplierKey(secret []byte) (*SupplierKey, error) {
 
 // Address is the supplier's operator address.
 func (k *SupplierKey) Address() string { return k.address }
-
-// Sign signs the SHA-256 of msg with RFC 6979 nonces, so equal messages have
-// equal signatures on every node: 64 bytes, r then s.
-//
-// It is what PrivKey.Sign of cosmos-sdk does, with the key parsed once.
-func (k *SupplierKey) Sign(msg []byte) ([]byte, error) {
-	digest := sha256.Sum256(msg)
-	return ecdsa.SignCompact(k.parsed, digest[:], false)[1:], nil // without the recovery code
-}
 
 // PubKey is the key that the chain knows the supplier by.
 func (k *SupplierKey) PubKey() *secp256k1.PubKey { return k.priv.PubKey().(*secp256k1.PubKey) }

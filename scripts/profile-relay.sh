@@ -9,7 +9,7 @@ scripts/deps.sh
 out=${OUT:-/tmp/relay.pprof}
 go build -o bin/ ./cmd/raftminer ./e2e/benchrelay ./e2e/benchrelay/stock
 result=$(taskset -c "${REST:-0}" bin/benchrelay -core "${CORE:-1}" -ours 'bin/stock -ours' -profile "$out" "$@" | tail -1)
-us=$(sed 's/.*"cpu_us_per_relay":\([0-9.]*\),"stock_cpu.*/\1/' <<<"$result")
+us=$(grep -o '"cpu_us_per_relay":[0-9.]*' <<<"$result" | head -1 | cut -d: -f2)
 
 # A sample belongs to the first stage that has a function on its stack.
 go tool pprof -traces "$out" 2>/dev/null | awk -v us="$us" '

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -235,10 +236,12 @@ func TestADisagreementLeavesTheVerdictToRingGo(t *testing.T) {
 	c := newCrafted(0, 1, 2)
 	msg := [32]byte{5}
 	sig := c.sign(msg)
-	v.points.generator.entries[0].x[0] ^= 1 // the bug
-	for i := range v.points.generator.entries {
-		v.points.generator.entries[i].x[0] ^= 2
+	wrong := *v.points.generator // the bug
+	wrong.entries = slices.Clone(wrong.entries)
+	for i := range wrong.entries {
+		wrong.entries[i].x[0] ^= 2
 	}
+	v.points.generator = &wrong
 	for range 3 {
 		if err := v.Verify(msg, sig, c.keys); err != nil {
 			t.Fatalf("got %v, want ring-go's verdict", err)

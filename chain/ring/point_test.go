@@ -81,7 +81,7 @@ func TestMultiplicationAgainstDecred(t *testing.T) {
 	var odd []*odds
 	for i, p := range points {
 		odd = append(odd, newOdds(p))
-		for _, width := range []uint{4, hotWidth, generatorWidth} {
+		for _, width := range []uint{hotWidth, 9, generatorWidth} {
 			tables[i] = append(tables[i], newTable(p, width))
 		}
 	}

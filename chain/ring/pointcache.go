@@ -4,7 +4,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/maypok86/otter/v2"
 )
 
@@ -74,12 +73,8 @@ type pointCache struct {
 }
 
 func newPointCache(budget int) *pointCache {
-	var one secp256k1.ModNScalar
-	var g secp256k1.JacobianPoint
-	secp256k1.ScalarBaseMultNonConst(one.SetInt(1), &g)
-	g.ToAffine()
 	c := &pointCache{
-		generator: newTable(affineOf(secp256k1.NewPublicKey(&g.X, &g.Y)), generatorWidth),
+		generator: generatorTable(),
 		known:     otter.Must(&otter.Options[pointID, *knownPoint]{MaximumSize: knownPoints}),
 	}
 	if budget >= 2*tableBytes(hotWidth) {

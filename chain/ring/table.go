@@ -46,8 +46,21 @@ func newTable(p affine, width uint) *table {
 	return t
 }
 
-// addTo adds k * P to the sum.
+// mostWindows is the number of windows of the narrowest tables there are.
+const mostWindows = (scalarBits + hotWidth) / hotWidth
+
+// addTo adds k * P to the sum. The entries are gathered before any is added:
+// they are strewn over more memory than the caches next to a core hold, and this
+// way the processor fetches many at a time.
 func (t *table) addTo(s *sum, k *scalar) {
+	var gathered [mostWindows]affine
+	for i := range t.gather(&gathered, k) {
+		s.add(&gathered[i])
+	}
+}
+
+// gather finds the points whose sum is k * P, and returns how many there are.
+func (t *table) gather(out *[mostWindows]affine, k *scalar) (n int) {
 	h, negative := k.halved()
 	half := 1 << (t.width - 1)
 	carry := 0
@@ -58,15 +71,16 @@ func (t *table) addTo(s *sum, k *scalar) {
 			digit -= 2 * half
 			carry = 1
 		}
-		switch {
-		case digit == 0:
-		case (digit < 0) == negative:
-			s.add(&t.entries[at+abs(digit)-1])
-		default:
-			minus := t.entries[at+abs(digit)-1].negated()
-			s.add(&minus)
+		if digit == 0 {
+			continue
 		}
+		out[n] = t.entries[at+abs(digit)-1]
+		if (digit < 0) != negative {
+			out[n].y.neg(&out[n].y)
+		}
+		n++
 	}
+	return n
 }
 
 func abs(n int) int {
