@@ -107,9 +107,17 @@ type Ingest struct {
 
 // Relayer is the relay server.
 type Relayer struct {
-	ListenAddr string `yaml:"listen_addr" required:"yes" local:"yes" doc:"host:port for relays"`
-	Spool      Spool  `yaml:"spool"`
-	Drain      Drain  `yaml:"drain"`
+	ListenAddr string     `yaml:"listen_addr" required:"yes" local:"yes" doc:"host:port for relays"`
+	Spool      Spool      `yaml:"spool"`
+	Drain      Drain      `yaml:"drain"`
+	RelayMeter RelayMeter `yaml:"relay_meter"`
+}
+
+// RelayMeter keeps applications within what their stake pays for.
+type RelayMeter struct {
+	OverServicing bool          `yaml:"enable_over_servicing" doc:"serve relays that an application's stake does not pay for; they are not mined"`
+	RedisGrace    time.Duration `yaml:"redis_grace" doc:"for so long a relayer that has used up what it leased goes on without Redis, up to a sixteenth of what was left of each session; 0 refuses at once"`
+	MaxLease      int           `yaml:"max_lease" doc:"most relays of a session that a relayer holds ahead of time, and a dead one takes out of it"`
 }
 
 // Drain is how a relayer leaves: on SIGTERM, or when asked at /drain.

@@ -28,6 +28,12 @@ func (v *validator) relayer() {
 	if v.cfg.Relayer.Drain.Timeout <= 0 {
 		v.bad("relayer.drain.timeout", "must be positive")
 	}
+	if v.cfg.Relayer.RelayMeter.RedisGrace < 0 {
+		v.bad("relayer.relay_meter.redis_grace", "must not be negative")
+	}
+	if v.cfg.Relayer.RelayMeter.MaxLease < 1 {
+		v.bad("relayer.relay_meter.max_lease", "must be positive")
+	}
 	if len(v.cfg.Services) == 0 {
 		v.bad("services", "a relayer needs at least one service")
 	}

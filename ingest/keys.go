@@ -68,6 +68,12 @@ func (k Keys) Meter(key chain.SessionKey) string {
 	return k.tagged(k.Partition(key), "meter:"+sessionField(key))
 }
 
+// MeterSession is the session of a key that Meter made.
+func MeterSession(key string) chain.SessionKey {
+	_, field, _ := strings.Cut(key, ":meter:")
+	return sessionOf(field)
+}
+
 func (k Keys) tagged(p int, name string) string {
 	return k.namespace + "{p" + strconv.Itoa(p) + "}:" + name
 }

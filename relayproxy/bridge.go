@@ -95,11 +95,13 @@ func (b *bridge) fromClient() error {
 // session and opens the backend.
 func (b *bridge) forward(r *relay, kind int) *Refusal {
 	if b.session != nil && (!sameHeader(b.session, r.header()) || b.key != r.key.Address()) {
+		r.charge.Refund()
 		return refuse(ReasonSessionMismatch, "this connection is for session %s", clip(b.session.SessionId))
 	}
 	b.pairs.ask(r) // before the backend can say anything
 	if b.backend == nil {
 		if refusal := b.open(r); refusal != nil {
+			b.pairs.end()
 			return refusal
 		}
 	}
@@ -121,8 +123,11 @@ func (b *bridge) open(r *relay) *Refusal {
 	}
 	b.backend, b.session, b.key = newSocket(conn, r.route.limits.MaxResponseBody), r.header(), r.key.Address()
 	go b.backend.keepAlive(b.ctx)
-	go func() { b.end(b.fromBackend()) }()
-	go b.watchSession(r.claimOpen)
+	go func() {
+		b.end(b.fromBackend())
+		b.pairs.end()
+	}()
+	go b.watchSession(r.windows.ClaimOpen)
 	return nil
 }
 

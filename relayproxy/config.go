@@ -10,6 +10,8 @@ import (
 // Config is what a relay server serves.
 type Config struct {
 	Services map[string]Service
+	// OverServicing serves, and does not mine, what is over an application's budget.
+	OverServicing bool
 }
 
 // Service is one on-chain service and where its requests go.
@@ -55,7 +57,7 @@ func (s Service) withDefaults() Service {
 
 // withDefaults returns c completed, or says what is wrong with it.
 func (c Config) withDefaults() (Config, error) {
-	out := Config{Services: make(map[string]Service, len(c.Services))}
+	out := Config{OverServicing: c.OverServicing, Services: make(map[string]Service, len(c.Services))}
 	for _, id := range slices.Sorted(maps.Keys(c.Services)) {
 		s := c.Services[id].withDefaults()
 		if len(s.Backends) == 0 {

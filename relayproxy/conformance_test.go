@@ -45,8 +45,8 @@ func transports() []transport {
 	}
 }
 
-// TestConformance runs the same cases over every transport, and holds the answer and
-// the stream against one expectation.
+// TestConformance runs the same cases over every transport, and holds the answer, the
+// stream and the meter against one expectation.
 func TestConformance(t *testing.T) {
 	const served = "served"
 	type change = func(w *world, req *servicetypes.RelayRequest)
@@ -88,6 +88,8 @@ func TestConformance(t *testing.T) {
 		{"session sealed", func(w *world) { w.stream.err = ingest.ErrSessionClosed }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 1"},
 		{"stream away", func(w *world) { w.stream.err = fmt.Errorf("redis is away") }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 5"},
 		{"below difficulty", func(w *world) { w.chain.target = make([]byte, 32) }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), served},
+		{"over budget", func(w *world) { w.chain.budget = 0 }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 7"},
+		{"meter away", func(w *world) { w.ledger.err = fmt.Errorf("redis is away") }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 5"},
 		{"chain away", func(w *world) { w.chain.err = fmt.Errorf("no node answers") }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 5"},
 		{"oversize", func(w *world) {
 			service := w.config.Services[testService]
@@ -114,11 +116,11 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// checkConformance: an answer is signed and in the stream if it counts; a refusal is
-// neither, and has a code.
+// checkConformance: an answer is signed, charged for, and in the stream if it counts; a
+// refusal is none of it, and has a code.
 func checkConformance(t *testing.T, w *world, res *servicetypes.RelayResponse, want, served string) {
 	t.Helper()
-	got, mined := served, 0
+	got, mined, charged := served, 0, 0
 	if e := res.RelayMinerError; e != nil {
 		got = fmt.Sprintf("%s %d", e.Codespace, e.Code)
 		if len(res.Meta.SupplierOperatorSignature) > 0 || len(res.Payload) == 0 {
@@ -128,6 +130,7 @@ func checkConformance(t *testing.T, w *world, res *servicetypes.RelayResponse, w
 		if err := res.VerifySupplierOperatorSignature(w.supplier.PubKey()); err != nil {
 			t.Errorf("signature: %v", err)
 		}
+		charged = 1 // mined or not
 		if w.chain.target[0] == 0xff {
 			mined = 1
 		}
@@ -138,6 +141,7 @@ func checkConformance(t *testing.T, w *world, res *servicetypes.RelayResponse, w
 	if n := len(w.stream.published()); n != mined {
 		t.Errorf("%d relays are in the stream, want %d", n, mined)
 	}
+	w.checkCharged(charged)
 }
 
 // speakBoth makes the backend echo over HTTP and over WebSockets.
@@ -191,6 +195,7 @@ func TestConformanceOfBackends(t *testing.T) {
 				if n := len(w.stream.published()); got != tc.want || n != tc.mined {
 					t.Errorf("got %s with %d relays in the stream, want %s with %d", got, n, tc.want, tc.mined)
 				}
+				w.checkCharged(tc.mined)
 			})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/relayproxy/meter"
 )
 
 // Head knows the newest block. Height 0 means that none was seen yet.
@@ -35,6 +36,14 @@ type Services interface {
 	// Difficulty is the 32-byte target a relay's hash must be below.
 	Difficulty(ctx context.Context, service string, height int64) ([]byte, error)
 	ComputeUnitsPerRelay(ctx context.Context, service string, height int64) (uint64, error)
+}
+
+// Meter keeps applications within what they can pay.
+type Meter interface {
+	// Reserve takes one relay out of a session's budget. It returns
+	// meter.ErrOverBudget when there is none left, and meter.ErrUnavailable when
+	// nobody can tell.
+	Reserve(ctx context.Context, ref chain.SessionRef, windows chain.Windows) (meter.Charge, error)
 }
 
 // Verifier checks a relay signature against the expected ring.

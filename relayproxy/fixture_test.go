@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/chain/ring"
 	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/relayproxy/meter"
 )
 
 // Heights of the fixture: sessions of 10 blocks, one block of grace, claims
@@ -41,6 +43,8 @@ type world struct {
 	t        testing.TB
 	chain    *fakeChain
 	stream   *fakeStream
+	ledger   *fakeLedger
+	meter    *meter.Meter
 	supplier *chain.SupplierKey
 	app      string
 	curve    dleq.Curve
@@ -53,7 +57,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, curve: ringgo.Secp256k1(), registry: prometheus.NewRegistry(), stream: &fakeStream{}}
+	w := &world{t: t, curve: ringgo.Secp256k1(), registry: prometheus.NewRegistry(), stream: &fakeStream{}, ledger: &fakeLedger{}}
 	w.supplier = newSupplier(t, 1)
 	w.app = address(t, "application")
 	keys := w.makeRing()
@@ -62,12 +66,13 @@ func newWorld(t testing.TB) *world {
 		SessionStartBlockHeight: sessionStart, SessionEndBlockHeight: sessionEnd,
 	}
 	w.chain = &fakeChain{
-		height: 45, ring: keys, computeUnits: 100, target: everyRelay(),
+		height: 45, ring: keys, computeUnits: 100, target: everyRelay(), budget: 1_000_000,
 		session: &sessiontypes.Session{
 			Header: header, SessionId: header.SessionId,
 			Suppliers: []*sharedtypes.Supplier{{OperatorAddress: w.supplier.Address()}},
 		},
 	}
+	w.meter = meter.New(meter.Options{MaxLease: 1024}, w.chain, w.ledger, w.registry, zap.NewNop())
 	w.backend = newBackend(t)
 	w.config = Config{Services: map[string]Service{testService: {
 		Timeout:  5 * time.Second,
@@ -168,7 +173,7 @@ func (w *world) server() *Server {
 	s, err := New(w.config, Deps{
 		Signers: []Signer{w.supplier},
 		Head:    w.chain, Sessions: w.chain, Services: w.chain,
-		Verifier: ring.NewVerifier(), Publisher: w.stream,
+		Verifier: ring.NewVerifier(), Publisher: w.stream, Meter: w.meter,
 		Registerer: w.registry, Log: zap.NewNop(),
 	})
 	if err != nil {
@@ -232,6 +237,7 @@ type fakeChain struct {
 	session      *sessiontypes.Session
 	target       []byte
 	computeUnits uint64
+	budget       int64 // relays
 	err          error
 }
 
@@ -283,6 +289,57 @@ func (c *fakeChain) Difficulty(context.Context, string, int64) ([]byte, error) {
 
 func (c *fakeChain) ComputeUnitsPerRelay(context.Context, string, int64) (uint64, error) {
 	return c.computeUnits, c.err
+}
+
+func (c *fakeChain) RelayBudget(context.Context, chain.SessionRef) (chain.Budget, error) {
+	return chain.Budget{Relays: c.budget}, c.err
+}
+
+// fakeLedger lends to the one relayer there is.
+type fakeLedger struct {
+	mu   sync.Mutex
+	held int64
+	err  error
+}
+
+func (l *fakeLedger) Lease(_ context.Context, s meter.Statement, want int64) (lent, left int64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return 0, 0, l.err
+	}
+	lent = max(0, min(want, s.Budget-s.Held))
+	l.held = s.Held + lent
+	return lent, max(0, s.Budget-l.held), nil
+}
+
+func (l *fakeLedger) Remove(context.Context, chain.SessionKey) error { return nil }
+
+// charged is what is in flight or served, once nothing is leased ahead.
+func (w *world) charged() int64 {
+	w.t.Helper()
+	w.ledger.mu.Lock()
+	w.ledger.err = nil
+	w.ledger.mu.Unlock()
+	if err := w.meter.Close(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	return w.ledger.held
+}
+
+// checkCharged waits until the meter has charged for so many relays: what a
+// connection leaves is refunded when it ends.
+func (w *world) checkCharged(want int) {
+	w.t.Helper()
+	got := w.charged()
+	for deadline := time.Now().Add(10 * time.Second); got != int64(want) && time.Now().Before(deadline); got = w.charged() {
+		runtime.Gosched()
+	}
+	if got != int64(want) {
+		w.t.Errorf("the meter charged for %d relays, want %d", got, want)
+	}
 }
 
 // fakeStream records what is published.

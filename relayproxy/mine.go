@@ -18,8 +18,8 @@ const relayHashLen = sha256.Size
 // is in the stream. res must not carry its payload. A relay that the miners can
 // no longer put into a claim is refused rather than given away.
 func (p *pipeline) mine(ctx context.Context, r *relay, res *servicetypes.RelayResponse) *Refusal {
-	if head := p.head.Latest().Height; head >= r.claimOpen {
-		return refuse(ReasonSessionExpired, "claims opened at %d, the height is %d", r.claimOpen, head)
+	if head := p.head.Latest().Height; head >= r.windows.ClaimOpen {
+		return refuse(ReasonSessionExpired, "claims opened at %d, the height is %d", r.windows.ClaimOpen, head)
 	}
 	leaf, err := (&servicetypes.Relay{Req: &r.req, Res: res}).Marshal()
 	if err != nil {

@@ -19,6 +19,7 @@ type pairs struct {
 	mu      sync.Mutex
 	pending []pending // in the order they came
 	latest  *relay
+	ended   bool
 }
 
 type pending struct {
@@ -31,11 +32,27 @@ func (p *pairs) ask(r *relay) {
 	id, _ := rpcID(r.req.Payload)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.ended {
+		r.charge.Refund()
+		return
+	}
 	p.latest = r
 	p.pending = append(p.pending, pending{id, r})
 	if len(p.pending) > maxPending {
+		p.pending[0].r.charge.Refund()
 		p.pending = slices.Delete(p.pending, 0, 1)
 	}
+}
+
+// end refunds the requests that get no answer any more.
+func (p *pairs) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	for _, q := range p.pending {
+		q.r.charge.Refund()
+	}
+	p.pending = nil
 }
 
 // answer is the request that a frame of the backend is for.

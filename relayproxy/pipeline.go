@@ -7,7 +7,7 @@ import (
 
 // pipeline is the code every relay goes through, whatever the transport:
 //
-//	admit  = decode, verify          (decode.go, verify.go)
+//	admit  = decode, verify, charge  (decode.go, verify.go, charge.go)
 //	forward                          (forward.go)
 //	settle = sign, mine, publish     (sign.go, mine.go)
 //
@@ -21,13 +21,16 @@ type pipeline struct {
 	services       Services
 	verifier       Verifier
 	publisher      Publisher
+	meter          Meter
+	overServicing  bool
 }
 
 // publishTimeout bounds publishing, and is over before a gateway gives up: it
 // waits a second longer than our default deadline.
 const publishTimeout = 800 * time.Millisecond
 
-// admit decodes and verifies a request. Nothing is kept of body. On refusal the
+// admit decodes and verifies a request, and charges for it: who gets a relay without a
+// refusal must settle it or refund its charge. Nothing is kept of body. On refusal the
 // relay may still be non-nil, to answer with its session header.
 func (p *pipeline) admit(ctx context.Context, body, rpcType []byte, arrived time.Time) (*relay, *Refusal) {
 	r, refusal := p.decode(body, rpcType, arrived)
@@ -40,6 +43,9 @@ func (p *pipeline) admit(ctx context.Context, body, rpcType []byte, arrived time
 	began := time.Now()
 	refusal = p.verify(ctx, r)
 	r.route.metrics.validation.Observe(time.Since(began).Seconds())
+	if refusal == nil {
+		r.charge, refusal = p.reserve(ctx, r)
+	}
 	return r, refusal
 }
 
@@ -55,42 +61,50 @@ func (p *pipeline) serve(ctx context.Context, body, rpcType []byte, arrived time
 	if refusal != nil {
 		return answer{}, r, refusal
 	}
+	out, refusal := p.respond(ctx, r)
+	if refusal != nil {
+		r.charge.Refund()
+	}
+	return out, r, refusal
+}
+
+// respond asks the backend of an admitted relay and settles it.
+func (p *pipeline) respond(ctx context.Context, r *relay) (answer, *Refusal) {
 	if r.route.upstream.grpc != nil {
-		return p.serveGRPC(ctx, r)
+		return p.respondGRPC(ctx, r)
 	}
 	if r.route.upstream.client == nil {
-		return answer{}, r, refuse(ReasonUnsupportedTransport, "%s is not served here", RPCTypeName(r.route.rpcType))
+		return answer{}, refuse(ReasonUnsupportedTransport, "%s is not served here", RPCTypeName(r.route.rpcType))
 	}
 	e, refusal := r.route.upstream.start(r)
 	if refusal != nil {
-		return answer{}, r, refusal
+		return answer{}, refusal
 	}
 	if isStream(e.res) {
-		out, refusal := p.openStream(ctx, r, e)
-		return out, r, refusal
+		return p.openStream(ctx, r, e)
 	}
 	defer e.close()
 	payload, refusal := e.payload(r.route.limits.MaxResponseBody)
 	if refusal != nil {
-		return answer{}, r, refusal
+		return answer{}, refusal
 	}
 	status := e.res.StatusCode()
 	reply, refusal := p.settle(ctx, r, payload, status)
 	if refusal == nil {
-		r.route.metrics.serve(status, time.Since(arrived))
+		r.route.metrics.serve(status, time.Since(r.arrived))
 	}
-	return answer{reply: reply}, r, refusal
+	return answer{reply: reply}, refusal
 }
 
-// serveGRPC is the rest of it for a gRPC backend.
-func (p *pipeline) serveGRPC(ctx context.Context, r *relay) (answer, *relay, *Refusal) {
+// respondGRPC is respond for a gRPC backend.
+func (p *pipeline) respondGRPC(ctx context.Context, r *relay) (answer, *Refusal) {
 	payload, status, refusal := r.route.upstream.callGRPC(ctx, r)
 	if refusal != nil {
-		return answer{}, r, refusal
+		return answer{}, refusal
 	}
 	reply, refusal := p.settle(ctx, r, payload, status)
 	if refusal == nil {
 		r.route.metrics.serve(status, time.Since(r.arrived))
 	}
-	return answer{reply: reply}, r, refusal
+	return answer{reply: reply}, refusal
 }

@@ -24,6 +24,8 @@ const (
 	ReasonSessionMismatch
 	ReasonSupplierNotInSession
 	ReasonChain
+	ReasonOverBudget
+	ReasonMeter
 	ReasonBackendUnreachable
 	ReasonBackendTimeout
 	ReasonResponseTooLarge
@@ -68,6 +70,8 @@ var wireForms = [reasonCount]wireForm{
 	ReasonSessionMismatch:      {"session_mismatch", codespaceAuth, 1, "invalid session in relayer request", false},
 	ReasonSupplierNotInSession: {"supplier_not_in_session", codespaceAuth, 2, "supplier does not belong to session", false},
 	ReasonChain:                {"chain", codespaceProxy, 5, "internal error", true},
+	ReasonOverBudget:           {"over_budget", codespaceProxy, 7, "offchain rate limit hit by relayer proxy", false},
+	ReasonMeter:                {"meter", codespaceProxy, 5, "internal error", true},
 	ReasonBackendUnreachable:   {"backend_unreachable", codespaceProxy, 9, "supplier(s) not reachable", true},
 	ReasonBackendTimeout:       {"backend_timeout", codespaceProxy, 10, "relayer proxy request timed out", true},
 	ReasonResponseTooLarge:     {"response_too_large", codespaceProxy, 12, "response limit exceed", true},
@@ -80,6 +84,7 @@ var wireForms = [reasonCount]wireForm{
 const (
 	closeSessionExpired = 4000
 	closeInvalid        = 4001
+	closeLimit          = 4002
 	closeBackend        = 4003
 	closeInternal       = 1011
 )
@@ -91,7 +96,9 @@ func (r Reason) closeCode() int {
 		return closeSessionExpired
 	case ReasonBackendUnreachable, ReasonBackendTimeout, ReasonResponseTooLarge, ReasonEmptyResponse:
 		return closeBackend
-	case ReasonChain, ReasonSign, ReasonPublish:
+	case ReasonOverBudget:
+		return closeLimit
+	case ReasonChain, ReasonMeter, ReasonSign, ReasonPublish:
 		return closeInternal
 	}
 	return closeInvalid

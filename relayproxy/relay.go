@@ -5,6 +5,9 @@ import (
 
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
 	sessiontypes "github.com/pokt-network/poktroll/x/session/types"
+
+	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/relayproxy/meter"
 )
 
 // relay is one request on its way through the pipeline. It owns its bytes: no
@@ -17,9 +20,11 @@ type relay struct {
 	deadline time.Time
 
 	// Known once verified.
-	claimOpen    int64  // from this height on the relay would not be paid
+	windows      chain.Windows
 	target       []byte // relay mining difficulty
 	computeUnits uint64
+	charge       meter.Charge // of the first answer
+	unpaid       bool         // served over the budget: not mined
 }
 
 func (r *relay) header() *sessiontypes.SessionHeader { return r.req.Meta.SessionHeader }

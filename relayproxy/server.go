@@ -29,6 +29,7 @@ type Deps struct {
 	Services   Services
 	Verifier   Verifier
 	Publisher  Publisher
+	Meter      Meter // nil: no relay is charged for
 	Registerer prometheus.Registerer
 	Log        *zap.Logger
 }
@@ -68,6 +69,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		pipeline: &pipeline{
 			routes: table, maxRequestBody: cfg.maxRequestBody(), signers: signersOf(deps.Signers), head: deps.Head,
 			sessions: deps.Sessions, services: deps.Services, verifier: deps.Verifier, publisher: deps.Publisher,
+			meter: deps.Meter, overServicing: cfg.OverServicing,
 		},
 		refusals: newRefusals(m, deps.Log), metrics: m, sockets: newSockets(),
 	}

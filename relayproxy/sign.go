@@ -16,16 +16,22 @@ import (
 func (p *pipeline) settle(ctx context.Context, r *relay, payload []byte, status int) ([]byte, *Refusal) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	charge, refusal := p.chargeOf(ctx, r)
+	if refusal != nil {
+		return nil, refusal
+	}
+	defer charge.Refund() // unless it was committed
 	res, refusal := signResponse(r, payload)
 	if refusal != nil {
 		return nil, refusal
 	}
 	// A failing backend is passed through, signed, but never charged for
 	// (poktroll proxy.isRewardApplicable).
-	if status < http.StatusInternalServerError {
+	if status < http.StatusInternalServerError && !r.unpaid {
 		if refusal := p.mine(ctx, r, res); refusal != nil {
 			return nil, refusal
 		}
+		charge.Commit()
 	}
 	return serializeResponse(res, payload)
 }

@@ -63,7 +63,7 @@ func (p *pipeline) verifyTiming(ctx context.Context, r *relay) *Refusal {
 	if head > windows.GraceEnd || head >= windows.ClaimOpen {
 		return refuse(ReasonSessionExpired, "session ended at %d, the height is %d", end, head)
 	}
-	r.claimOpen = windows.ClaimOpen
+	r.windows = windows
 	return nil
 }
 

@@ -16,8 +16,9 @@ import (
 // a dead one.
 const redisDial = 2 * time.Second
 
-// newRedis makes the client of a configuration. It does not talk to Redis yet.
-func newRedis(cfg config.Redis) (redis.UniversalClient, error) {
+// newRedis makes the client of a configuration, with what edits change. It does not
+// talk to Redis yet.
+func newRedis(cfg config.Redis, edits ...func(*redis.UniversalOptions)) (redis.UniversalClient, error) {
 	e, err := cfg.Endpoint()
 	if err != nil {
 		return nil, fmt.Errorf("redis.url: %w", err)
@@ -32,6 +33,9 @@ func newRedis(cfg config.Redis) (redis.UniversalClient, error) {
 		if options.TLSConfig, err = redisTLS(cfg.TLS); err != nil {
 			return nil, fmt.Errorf("redis.tls: %w", err)
 		}
+	}
+	for _, edit := range edits {
+		edit(options)
 	}
 	return redis.NewUniversalClient(options), nil
 }

@@ -35,6 +35,7 @@ func redisCommand() *cobra.Command {
 		v.verb("streams", "Length and age of every stream of relays", 0, v.streams),
 		v.verb("sessions", "Every session with a stored tree", 0, v.sessions),
 		v.verb("supplier", "Sessions and relays of every supplier, or of one: supplier [ADDRESS]", 1, v.supplier),
+		v.verb("meter", "Budget of every session that relayers serve, in relays, or of one supplier's: meter [ADDRESS]", 1, v.meter),
 		v.smstCommand(),
 		v.verb("keys", "Number and memory of keys by kind", 0, v.keys),
 		v.flushCommand())

@@ -20,6 +20,7 @@ import (
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/relayproxy/meter"
 )
 
 const minimalConfig = `
@@ -132,6 +133,10 @@ func answer[T any](t *testing.T, args ...string) (rows []T) {
 func TestRedisInspection(t *testing.T) {
 	rdb, config := startPlain(t)
 	sealed, open := fill(t, rdb)
+	if _, _, err := meter.NewRedisLedger(rdb, ingest.NewKeys("rm", "pocket", "main", 4)).Lease(context.Background(),
+		meter.Statement{Key: open.Key(), Application: "pokt1app", Relayer: "r1", Number: 1, Held: 10, Used: 7, Budget: 1000}, 5); err != nil {
+		t.Fatal(err)
+	}
 	before := rdb.Info(context.Background(), "commandstats").Val()
 	if got := answer[fence](t, "redis", "leader", "-c", config); len(got) != 1 || got[0] != (fence{"000001.000000000007", "miner-2", 4}) {
 		t.Errorf("leader: got %+v", got)
@@ -169,11 +174,18 @@ func TestRedisInspection(t *testing.T) {
 	if _, err := ask(t, "", "redis", "smst", "pokt1a", "none", "-c", config); !errors.Is(err, ingest.ErrUnknownSession) {
 		t.Errorf("unknown session: got %v", err)
 	}
+	if got := answer[meterRow](t, "redis", "meter", "-c", config); len(got) != 1 ||
+		got[0] != (meterRow{open.Supplier, open.SessionID, "pokt1app", 1000, 7, 8, 985, 1}) {
+		t.Errorf("meter: got %+v", got)
+	}
+	if got := answer[meterRow](t, "redis", "meter", "pokt1b", "-c", config); len(got) != 0 {
+		t.Errorf("meters of another supplier: got %+v", got)
+	}
 	kinds := make(map[string]int)
 	for _, k := range answer[kindRow](t, "redis", "keys", "-c", config) {
 		kinds[k.Kind] = k.Keys
 	}
-	if kinds[ingest.KindMeta] != 4 || kinds[ingest.KindNodes] != 2 || kinds[ingest.KindOther] != 0 {
+	if kinds[ingest.KindMeta] != 4 || kinds[ingest.KindNodes] != 2 || kinds[ingest.KindMeter] != 1 || kinds[ingest.KindOther] != 0 {
 		t.Errorf("keys: got %v", kinds)
 	}
 	if table, err := ask(t, "", "redis", "sessions", "-c", config); err != nil || !strings.Contains(table, open.SessionID) || !strings.Contains(table, "compute_units") {

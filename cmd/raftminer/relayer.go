@@ -49,9 +49,13 @@ func runRelayer(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	budgets, err := c.newMeter()
+	if err != nil {
+		return err
+	}
 	server, err := relayproxy.New(serviceConfig(c.cfg), relayproxy.Deps{
 		Signers: signers(c.keys), Head: c.feed, Sessions: c.chain, Services: c.chain, Verifier: ring.NewVerifier(ring.WithMetrics(c.registry), ring.WithLog(c.log)),
-		Publisher: held, Registerer: c.registry, Log: c.log,
+		Publisher: held, Meter: budgets, Registerer: c.registry, Log: c.log,
 	})
 	if err != nil {
 		return err
@@ -80,14 +84,15 @@ func runRelayer(ctx context.Context, path string) error {
 	group.Add(
 		func() error { held.Run(spoolCtx); return nil },
 		func(error) { stopSpool() })
+	c.tendMeter(group, budgets)
 	if err := c.support(group, c.relayerOps(held, server, out)); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	c.log.Info("relayer started", zap.String("listen_addr", listener.Addr().String()), zap.Int("suppliers", len(c.keys)))
 	err = group.Run()
 	// Last: relays in flight have published or were refused by now.
-	if closeErr := errors.Join(publisher.Close(), held.Close()); closeErr != nil {
-		c.log.Error("close publisher", zap.Error(closeErr))
+	if closeErr := errors.Join(publisher.Close(), held.Close(), budgets.close()); closeErr != nil {
+		c.log.Error("close publisher and meter", zap.Error(closeErr))
 	}
 	return err
 }
@@ -143,7 +148,9 @@ func (c *common) support(group *run.Group, o ops) error {
 }
 
 func serviceConfig(cfg *config.Config) relayproxy.Config {
-	out := relayproxy.Config{Services: make(map[string]relayproxy.Service)}
+	out := relayproxy.Config{
+		Services: make(map[string]relayproxy.Service), OverServicing: cfg.Relayer.RelayMeter.OverServicing,
+	}
 	for id, s := range cfg.Services {
 		service := relayproxy.Service{
 			Backends: make(map[relayproxy.RPCType]relayproxy.Backend), DefaultBackend: rpcType(s.DefaultBackend),

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -21,6 +22,9 @@ const (
 	graceShare   = 16
 )
 
+// errAway: the ledger did not answer a moment ago.
+var errAway = errors.New("the ledger is away")
+
 // lease asks for more. It is run once for each call that take has noted.
 func (s *session) lease() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaseTimeout)
@@ -37,6 +41,9 @@ func (s *session) lease() {
 	s.mu.Unlock()
 
 	var lent, left int64
+	if err == nil && !s.meter.outage.probe(s.meter.now()) {
+		err = errAway
+	}
 	if err == nil {
 		began := s.meter.now()
 		lent, left, err = s.meter.ledger.Lease(ctx, statement, want)
@@ -122,17 +129,33 @@ func (s *session) giveBack(ctx context.Context, keep int64) error {
 	return err
 }
 
-// outage is since when no lease has succeeded.
+// outage is since when no lease has succeeded. While it lasts, all sessions together
+// ask the ledger no more often than one would.
 type outage struct {
 	mu    sync.Mutex
 	start time.Time
+	next  time.Time
+}
+
+// probe reports whether the ledger may be asked now.
+func (o *outage) probe(now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.start.IsZero() {
+		return true
+	}
+	if now.Before(o.next) {
+		return false
+	}
+	o.next = now.Add(tryAgain)
+	return true
 }
 
 func (o *outage) begin(now time.Time) (first bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if first = o.start.IsZero(); first {
-		o.start = now
+		o.start, o.next = now, now.Add(tryAgain)
 	}
 	return first
 }

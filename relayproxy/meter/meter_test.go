@@ -310,6 +310,48 @@ func TestTheBudgetMustBeKnown(t *testing.T) {
 	}
 }
 
+func TestAllocationsOfACharge(t *testing.T) {
+	w := newWorld(t, 1_000_000)
+	m := w.relayer()
+	if _, err := w.reserve(m); err != nil {
+		t.Fatal(err)
+	}
+	got := testing.AllocsPerRun(1000, func() {
+		c, err := w.reserve(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Refund()
+	})
+	if got != 0 {
+		t.Errorf("%v allocations per relay, want none", got)
+	}
+}
+
+func BenchmarkCharge(b *testing.B) {
+	w := newWorld(b, 1_000_000)
+	m := w.relayer()
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := w.reserve(m)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Refund()
+	}
+}
+
+func BenchmarkOverBudget(b *testing.B) {
+	w := newWorld(b, 0)
+	m := w.relayer()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.reserve(m); !errors.Is(err, ErrOverBudget) {
+			b.Fatal(err)
+		}
+	}
+}
+
 // Many at once, with leases in the background as in a real relayer.
 func TestManyAtOnceServeTheBudget(t *testing.T) {
 	w := newWorld(t, 5000)
