@@ -140,20 +140,7 @@ type Service struct {
 	MaxRequestBody       Bytes              `yaml:"max_request_body" alias:"max_request_body_size_bytes" doc:"largest serialized relay request"`
 	MaxResponseBody      Bytes              `yaml:"max_response_body" alias:"max_response_body_size_bytes" doc:"largest backend body"`
 	ForwardPocketHeaders bool               `yaml:"forward_pocket_headers" doc:"send Pocket-* headers to the backend"`
-	Backends             map[string]Backend `yaml:"backends" required:"yes" doc:"by RPC type: jsonrpc, rest, cometbft"`
-}
-
-// Backend is one upstream.
-type Backend struct {
-	URL            string         `yaml:"url" required:"yes" doc:"scheme, host and base path"`
-	Headers        Headers        `yaml:"headers" doc:"set on every request to the backend"`
-	Authentication Authentication `yaml:"authentication"`
-}
-
-// Authentication is HTTP basic authentication.
-type Authentication struct {
-	Username string `yaml:"username" doc:"basic authentication user"`
-	Password Secret `yaml:"password" doc:"basic authentication password"`
+	Backends             map[string]Backend `yaml:"backends" required:"yes" doc:"by RPC type"`
 }
 
 // Tx are the terms of transactions.

@@ -69,6 +69,10 @@ func (d *decoder) decode(node ast.Node, into reflect.Value, path string) {
 	}
 	switch into.Kind() {
 	case reflect.Struct:
+		if field, ok := shortField(into); ok && isScalar(node) {
+			d.scalar(node, field, path)
+			return
+		}
 		d.fields(node, into, path)
 	case reflect.Map:
 		d.entries(node, into, path)
@@ -77,6 +81,16 @@ func (d *decoder) decode(node ast.Node, into reflect.Value, path string) {
 	default:
 		d.scalar(node, into, path)
 	}
+}
+
+// shortField is the field that a text alone stands for, where a mapping may be.
+func shortField(into reflect.Value) (reflect.Value, bool) {
+	for i := range into.NumField() {
+		if into.Type().Field(i).Tag.Get("short") == "yes" {
+			return into.Field(i), true
+		}
+	}
+	return reflect.Value{}, false
 }
 
 func (d *decoder) fields(node ast.Node, into reflect.Value, path string) {

@@ -48,7 +48,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 
 // The example must load for every role, and leave no key out.
 func TestExample(t *testing.T) {
-	for _, name := range []string{"REDIS_PASSWORD", "SENTINEL_PASSWORD", "ETH_API_KEY", "ETH_PASSWORD"} {
+	for _, name := range []string{"REDIS_PASSWORD", "SENTINEL_PASSWORD", "ETH_API_KEY", "ETH_TOKEN", "ETH_PASSWORD", "COSMOS_TOKEN"} {
 		t.Setenv(name, "x")
 	}
 	for _, role := range []Role{RoleAny, RoleMiner, RoleRelayer} {
@@ -85,8 +85,8 @@ func general(path string) string {
 			parts[i] = "<id>"
 		case i == 3 && parts[2] == "backends":
 			parts[i] = "<type>"
-		case i == 5 && parts[4] == "headers":
-			return strings.Join(parts[:5], ".")
+		case i > 4 && parts[i-1] == "headers":
+			return strings.Join(parts[:i], ".")
 		}
 	}
 	return strings.Join(parts, ".")
@@ -119,6 +119,8 @@ func rows(value reflect.Value, path string) []string {
 		name := "<type>"
 		if d, ok := element.Interface().(withDefaults); ok {
 			d.setDefaults()
+		}
+		if element.Type() == reflect.TypeFor[*Service]() {
 			name = "<id>"
 		}
 		return rows(element.Elem(), path+"."+name)
@@ -162,6 +164,8 @@ func kind(t reflect.Type) string {
 		return "headers"
 	}
 	switch t.Kind() {
+	case reflect.Slice:
+		return "list"
 	case reflect.Bool:
 		return "true, false"
 	case reflect.Int, reflect.Uint64, reflect.Float64:

@@ -44,6 +44,11 @@ func scalarText(node ast.Node) (string, bool) {
 	return "", false
 }
 
+func isScalar(node ast.Node) bool {
+	_, ok := scalarText(node)
+	return ok
+}
+
 // seconds gives a plain number the unit that its key has in its name.
 func (d *decoder) seconds(node ast.Node) ast.Node {
 	if n, ok := node.(*ast.IntegerNode); ok {

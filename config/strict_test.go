@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +72,36 @@ func TestStrict(t *testing.T) {
 			[]string{
 				"f:27: services.eth.backends.websocket.url: must be a URL with scheme ws or wss",
 			},
+		},
+		"no backend at all": {
+			[]string{`jsonrpc: {url: "http://localhost:9545", `, "jsonrpc: {"},
+			[]string{"f:26: services.eth.backends.jsonrpc.url: is required, or urls"},
+		},
+		"one backend and several": {
+			[]string{`rest: {url`, `rest: {urls: ["http://a", {url: "ftp://b"}], load_balancing: random, url`},
+			[]string{
+				"f:27: services.eth.backends.rest.urls[1].url: must be a URL with scheme http or https",
+				`f:27: services.eth.backends.rest.load_balancing: "random" is not one of least_pending, round_robin`,
+				"f:27: services.eth.backends.rest.url: is there beside urls: one of them",
+			},
+		},
+		"check that is not enabled": {
+			[]string{`rest: {url`, `rest: {health_check: {endpoint: /health, expected_status: [200, 2000]}, url`},
+			[]string{
+				"f:27: services.eth.backends.rest.health_check: has no effect: enabled is not true",
+				"f:27: services.eth.backends.rest.health_check.expected_status[1]: 2000 is not an HTTP status",
+			},
+		},
+		"nothing to compare with": {
+			[]string{`rest: {url`, `rest: {freshness: {path: /status}, max_failures: 0, url`},
+			[]string{
+				"f:27: services.eth.backends.rest.freshness: has no effect: there is nothing to compare a single backend with",
+				"f:27: services.eth.backends.rest.max_failures: must be positive",
+			},
+		},
+		"two kinds of authentication": {
+			[]string{`rest: {url`, `rest: {authentication: {username: a, bearer_token: b}, url`},
+			[]string{"f:27: services.eth.backends.rest.authentication: has more than one of username and password, bearer_token, plain_token"},
 		},
 		"misspelt websocket": {
 			[]string{"rest: {url", "websockets: {url"},
@@ -141,6 +172,30 @@ func TestOldNames(t *testing.T) {
 	eth := cfg.Services["eth"]
 	if eth.Timeout != 30*time.Second || eth.MaxRequestBody != 1<<20 {
 		t.Errorf("got timeout %s and request body %d", eth.Timeout, eth.MaxRequestBody)
+	}
+}
+
+func TestSeveralBackends(t *testing.T) {
+	cfg, problems := at(t, `rest: {url: "http://localhost:9546/v1"}`, `rest:
+        urls: ["http://a/v1", {name: b, url: "http://b", headers: {X-Plan: gold}, authentication: {bearer_token: t}}]
+        headers: {X-Plan: free, X-Key: k}
+        authentication: {username: u}
+        recovery_timeout_seconds: 7
+        health_check: {enabled: true, interval_seconds: 3}`)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	rest := cfg.Services["eth"].Backends["rest"]
+	got := rest.Upstreams()
+	want := []Upstream{
+		{URL: "http://a/v1", Headers: Headers{"X-Plan": "free", "X-Key": "k"}, Authentication: Authentication{Username: "u"}},
+		{Name: "b", URL: "http://b", Headers: Headers{"X-Plan": "gold", "X-Key": "k"}, Authentication: Authentication{BearerToken: "t"}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v", got)
+	}
+	if rest.Recovery != 7*time.Second || rest.HealthCheck.Interval != 3*time.Second || rest.HealthCheck.Unhealthy != 3 || rest.MaxRetries != 1 {
+		t.Errorf("got recovery %s, check %+v, %d retries", rest.Recovery, rest.HealthCheck, rest.MaxRetries)
 	}
 }
 

@@ -1,9 +1,5 @@
 package config
 
-import (
-	"golang.org/x/net/http/httpguts"
-)
-
 // defaultBackend serves requests that name no RPC type.
 const defaultBackend = "jsonrpc"
 
@@ -56,22 +52,6 @@ func (v *validator) service(at string, s Service) {
 	}
 	if s.MaxResponseBody == 0 {
 		v.bad(at+".max_response_body", "must be positive")
-	}
-}
-
-func (v *validator) backend(at, name string, b Backend) {
-	types := protocolTypes()
-	schemes, known := types[name]
-	if !known {
-		v.bad(at, "no such RPC type%s", didYouMean(name, sortedKeys(types)))
-		return
-	}
-	v.required(at, b)
-	v.url(at+".url", b.URL, schemes...)
-	for _, header := range sortedKeys(b.Headers) {
-		if !httpguts.ValidHeaderFieldName(header) || !httpguts.ValidHeaderFieldValue(b.Headers[header]) {
-			v.bad(at+".headers."+header, "is not an HTTP header")
-		}
 	}
 }
 

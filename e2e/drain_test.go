@@ -23,8 +23,9 @@ import (
 const drainRounds = 3
 
 // One of two relayers behind the balancer is stopped and started again, in turns,
-// while relays flow that take their time at the backend. No client may notice: each
-// relay is sent once, to whichever relayer its connection leads to.
+// while relays flow that take their time at the backend. One of two backends is not
+// there at all. No client may notice: each relay is sent once, to whichever relayer
+// its connection leads to.
 func TestRelayDrain(t *testing.T) {
 	rounds := drainRounds
 	if text := os.Getenv("RAFTMINER_DRAIN_ROUNDS"); text != "" {
@@ -33,7 +34,7 @@ func TestRelayDrain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n, ctx := startFor(t, testTimeout*8, "", nil)
+	n, ctx := startFor(t, testTimeout*8, "", drainConfig)
 	enough, stop := make(chan struct{}), sync.Once{}
 	flowing := n.driveAside(ctx, devnet.DriveOptions{
 		Until: enough, Tries: 1, Services: []string{"eth"}, Call: slowCall,
@@ -56,6 +57,10 @@ func TestRelayDrain(t *testing.T) {
 		}
 	}
 	stop.Do(func() { close(enough) })
+	retries := n.metric(ctx, "relayer-1", "ha_relayer_backend_retries_total") + n.metric(ctx, "relayer-2", "ha_relayer_backend_retries_total")
+	if retries < 1 {
+		t.Errorf("%g relays were sent to another backend, want some", retries)
+	}
 	r := flowing()
 	t.Logf("%d rounds: %+v", rounds, r)
 	if r.RelaysFailed != 0 {
@@ -67,6 +72,20 @@ func TestRelayDrain(t *testing.T) {
 	if r.ClaimsSettled != r.ClaimsSubmitted || r.ClaimsExpired != 0 || r.SuppliersSlashed != 0 {
 		t.Errorf("%d of %d claims settled, %d expired, %d suppliers slashed", r.ClaimsSettled, r.ClaimsSubmitted, r.ClaimsExpired, r.SuppliersSlashed)
 	}
+}
+
+// drainConfig leaves clients time to drop connections that they do not use, and gives
+// eth a second backend, at a port that nobody listens on.
+func drainConfig(_ string, config map[string]any) {
+	services, ok := config["services"].(map[string]any)
+	if !ok {
+		return // a miner
+	}
+	config["relayer"].(map[string]any)["drain"] = map[string]any{"grace": "2s"}
+	backend := services["eth"].(map[string]any)["backends"].(map[string]any)["jsonrpc"].(map[string]any)
+	backend["urls"] = []any{backend["url"], "http://127.0.0.1:1"}
+	backend["recovery_timeout"] = "200ms"
+	delete(backend, "url")
 }
 
 // slowCall keeps a relay in flight for 100 ms.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/fasthttp/websocket"
 	sessiontypes "github.com/pokt-network/poktroll/x/session/types"
+
+	"github.com/raftminer/raftminer/relayproxy/pool"
 )
 
 // bridge is a client's WebSocket and, from the first verified request on, one to the
@@ -18,7 +20,8 @@ import (
 type bridge struct {
 	server  *Server
 	client  *socket
-	backend *socket // nil before the first request
+	backend *socket      // nil before the first request
+	member  *pool.Member // whose the backend is
 	session *sessiontypes.SessionHeader
 	key     string // supplier
 	pairs   pairs
@@ -54,6 +57,7 @@ func (b *bridge) run() {
 	if b.backend != nil {
 		b.backend.sayClose(websocket.CloseNormalClosure, "")
 		b.backend.close()
+		b.member.Release()
 	}
 	b.sayGoodbye()
 	b.client.drain()
@@ -112,16 +116,24 @@ func (b *bridge) forward(r *relay, kind int) *Refusal {
 }
 
 func (b *bridge) open(r *relay) *Refusal {
-	began := time.Now()
 	ctx, cancel := context.WithDeadline(b.ctx, r.deadline)
 	defer cancel()
-	conn, err := r.route.upstream.dialSocket(ctx, r)
-	outcome := outcomeOf(err)
-	r.route.metrics.backend(outcome).Observe(time.Since(began).Seconds())
-	if err != nil {
-		return refuseFor(outcome.reason(), err, outcome.detail())
+	var conn *websocket.Conn
+	m, refusal := r.route.backends.ask(r.route.metrics.retried.Inc, func(u *upstream) attempt {
+		began := time.Now()
+		var err error
+		conn, err = u.dialSocket(ctx, r)
+		r.route.metrics.backend(outcomeOf(err)).Observe(time.Since(began).Seconds())
+		if err != nil {
+			return failedAttempt(err, true) // the request is sent only once it is open
+		}
+		return attempt{result: pool.Served}
+	})
+	if refusal != nil {
+		return refusal
 	}
-	b.backend, b.session, b.key = newSocket(conn, r.route.limits.MaxResponseBody), r.header(), r.key.Address()
+	b.member, b.backend = m, newSocket(conn, r.route.limits.MaxResponseBody)
+	b.session, b.key = r.header(), r.key.Address()
 	go b.backend.keepAlive(b.ctx)
 	go func() {
 		b.end(b.fromBackend())

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/raftminer/raftminer/relayproxy/pool"
 )
 
 // Config is what a relay server serves.
@@ -16,20 +18,12 @@ type Config struct {
 
 // Service is one on-chain service and where its requests go.
 type Service struct {
-	Backends             map[RPCType]Backend
+	Backends             map[RPCType]Pool
 	DefaultBackend       RPCType       // of requests without an Rpc-Type header; RPCUnknown means JSON-RPC
 	Timeout              time.Duration // from the arrival of a request to the backend's last byte; 0 means DefaultTimeout
 	MaxRequestBody       int           // bytes of the serialized RelayRequest; 0 means DefaultMaxRequestBody
 	MaxResponseBody      int           // bytes of the backend's body; 0 means DefaultMaxResponseBody
 	ForwardPocketHeaders bool          // tell the backend who asks, in Pocket-* headers
-}
-
-// Backend is one upstream.
-type Backend struct {
-	URL      string            // scheme, host, optional base path and query
-	Headers  map[string]string // set on every request, over what the client sent
-	Username string            // basic authentication, when either is set
-	Password string
 }
 
 // Defaults of Service. PATH gives up after 10 s, so a backend gets 9.
@@ -63,9 +57,12 @@ func (c Config) withDefaults() (Config, error) {
 		if len(s.Backends) == 0 {
 			return Config{}, fmt.Errorf("service %s has no backend", id)
 		}
-		for t := range s.Backends {
+		for t, backends := range s.Backends {
 			if RPCTypeName(t) == "unknown" {
 				return Config{}, fmt.Errorf("service %s has a backend of RPC type %d, which does not exist", id, t)
+			}
+			if n := len(backends.Backends); n == 0 || n > pool.MaxMembers {
+				return Config{}, fmt.Errorf("service %s has %d %s backends, must be from 1 to %d", id, n, RPCTypeName(t), pool.MaxMembers)
 			}
 		}
 		out.Services[id] = s

@@ -76,10 +76,13 @@ func newWorld(t testing.TB) *world {
 	w.backend = newBackend(t)
 	w.config = Config{Services: map[string]Service{testService: {
 		Timeout:  5 * time.Second,
-		Backends: map[RPCType]Backend{RPCJSON: {URL: w.backend.url}, RPCREST: {URL: w.backend.url + "/rest?key=abc"}},
+		Backends: map[RPCType]Pool{RPCJSON: one(w.backend.url), RPCREST: one(w.backend.url + "/rest?key=abc")},
 	}}}
 	return w
 }
+
+// one is the only backend of an RPC type.
+func one(url string) Pool { return Pool{Backends: []Backend{{URL: url}}} }
 
 func (w *world) makeRing() [][]byte {
 	app := w.curve.ScalarBaseMul(w.curve.NewRandomScalar())

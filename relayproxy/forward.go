@@ -10,18 +10,25 @@ import (
 	"golang.org/x/net/http/httpguts"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/raftminer/raftminer/relayproxy/pool"
 )
 
 // exchange is one HTTP request to a backend and its answer. It must be closed.
 type exchange struct {
 	req     *fasthttp.Request
 	res     *fasthttp.Response
-	unwatch func() bool // nil if nobody may cut it
+	member  *pool.Member // whose answer it is; nil before one has answered
+	unwatch func() bool  // nil if nobody may cut it
 }
 
 func (e *exchange) close() {
 	if e.unwatch != nil {
 		e.unwatch()
+	}
+	if e.member != nil {
+		e.member.Release()
+		e.member = nil
 	}
 	// The error is the backend connection's, which is given up with it.
 	_ = e.res.CloseBodyStream()
@@ -29,13 +36,25 @@ func (e *exchange) close() {
 	fasthttp.ReleaseResponse(e.res)
 }
 
-// start sends an HTTP relay to its backend and returns when the answer's header
-// has arrived, with the whole body if its length was given.
-func (u *upstream) start(r *relay) (*exchange, *Refusal) {
+// start sends an HTTP relay to a backend and returns when the answer's header has
+// arrived, with the whole body if its length was given.
+func (rt *route) start(r *relay) (e *exchange, refusal *Refusal) {
+	m, refusal := rt.backends.ask(rt.metrics.retried.Inc, func(u *upstream) (a attempt) {
+		e, a = u.start(r)
+		return a
+	})
+	if refusal != nil {
+		return nil, refusal
+	}
+	e.member = m
+	return e, nil
+}
+
+func (u *upstream) start(r *relay) (*exchange, attempt) {
 	e := &exchange{req: fasthttp.AcquireRequest(), res: fasthttp.AcquireResponse()}
 	if refusal := u.build(e.req, r); refusal != nil {
 		e.close()
-		return nil, refusal
+		return nil, attempt{refusal: refusal}
 	}
 	e.res.StreamBody = true
 	began := time.Now()
@@ -43,10 +62,21 @@ func (u *upstream) start(r *relay) (*exchange, *Refusal) {
 	outcome := outcomeOf(err)
 	r.route.metrics.backend(outcome).Observe(time.Since(began).Seconds())
 	if err != nil {
+		read := e.req.Header.IsGet() || e.req.Header.IsHead()
 		e.close()
-		return nil, refuseFor(outcome.reason(), err, outcome.detail())
+		return nil, failedAttempt(err, read)
 	}
-	return e, nil
+	return e, attempt{result: resultOf(e.res.StatusCode())}
+}
+
+// broke is the refusal of an answer that broke off or was too long, which its
+// backend is judged by.
+func (e *exchange) broke(err error) *Refusal {
+	a := failedAttempt(err, false)
+	if e.member != nil {
+		e.member.Report(a.result)
+	}
+	return a.refusal
 }
 
 // payload reads the rest of the answer and serializes it: a POKTHTTPResponse.
@@ -74,8 +104,7 @@ func (e *exchange) payload(limit int) ([]byte, *Refusal) {
 		return e.chunked(limit)
 	}
 	if err != nil {
-		outcome := outcomeOf(err)
-		return nil, refuseFor(outcome.reason(), err, outcome.detail())
+		return nil, e.broke(err)
 	}
 	return payload, nil
 }
@@ -109,8 +138,7 @@ func (e *exchange) chunked(limit int) ([]byte, *Refusal) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		outcome := outcomeOf(err)
-		return nil, refuseFor(outcome.reason(), err, outcome.detail())
+		return nil, e.broke(err)
 	}
 	if status := e.res.StatusCode(); len(body) == 0 && !mayBeEmpty(e.req, status) {
 		return nil, refuseEmpty(status)
@@ -157,12 +185,7 @@ func (u *upstream) build(req *fasthttp.Request, r *relay) *Refusal {
 	if u.pocketHeaders {
 		setPocketHeaders(&req.Header, &r.req.Meta)
 	}
-	if u.authorization != "" {
-		req.Header.Set(fasthttp.HeaderAuthorization, u.authorization)
-	}
-	for key, value := range u.headers {
-		req.Header.Set(key, value)
-	}
+	u.identify(req.Header.Set)
 	req.SetBodyRaw(in.BodyBz)
 	return nil
 }

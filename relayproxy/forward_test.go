@@ -109,10 +109,9 @@ func TestTheBackendSeesWhatTheClientSigned(t *testing.T) {
 	observe(w, &got)
 	service := w.config.Services[testService]
 	service.ForwardPocketHeaders = true
-	rest := service.Backends[RPCREST]
-	rest.Username, rest.Password = "user", "secret"
+	rest := &service.Backends[RPCREST].Backends[0]
+	rest.Authorization = BasicAuth("user", "secret")
 	rest.Headers = map[string]string{"X-Api-Key": "ours"}
-	service.Backends[RPCREST] = rest
 	w.config.Services[testService] = service
 	_, url := w.start()
 
@@ -172,17 +171,17 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestConfigRefuses(t *testing.T) {
-	backend := Backend{URL: "http://b"}
+	backend := one("http://b")
 	for _, tc := range []struct {
 		name string
 		cfg  Config
 	}{
 		{"nothing", Config{}},
 		{"no backend", Config{Services: map[string]Service{"a": {}}}},
-		{"unknown type", Config{Services: map[string]Service{"a": {Backends: map[RPCType]Backend{9: backend}}}}},
-		{"no host", Config{Services: map[string]Service{"a": {Backends: map[RPCType]Backend{RPCJSON: {URL: "/x"}}}}}},
-		{"odd scheme", Config{Services: map[string]Service{"a": {Backends: map[RPCType]Backend{RPCJSON: {URL: "file://b/x"}}}}}},
-		{"ambiguous default", Config{Services: map[string]Service{"a": {Backends: map[RPCType]Backend{RPCREST: backend, RPCComet: backend}}}}},
+		{"unknown type", Config{Services: map[string]Service{"a": {Backends: map[RPCType]Pool{9: backend}}}}},
+		{"no host", Config{Services: map[string]Service{"a": {Backends: map[RPCType]Pool{RPCJSON: one("/x")}}}}},
+		{"odd scheme", Config{Services: map[string]Service{"a": {Backends: map[RPCType]Pool{RPCJSON: one("file://b/x")}}}}},
+		{"ambiguous default", Config{Services: map[string]Service{"a": {Backends: map[RPCType]Pool{RPCREST: backend, RPCComet: backend}}}}},
 	} {
 		w := newWorld(t)
 		if _, err := New(tc.cfg, Deps{Signers: []Signer{w.supplier}, Registerer: w.registry}); err == nil {

@@ -95,7 +95,7 @@ func (w *world) grpcBackend() {
 	}, w)
 	go func() { _ = server.Serve(ln) }()
 	w.t.Cleanup(server.Stop)
-	w.config.Services[testService].Backends[RPCGRPC] = Backend{URL: "grpc://" + ln.Addr().String()}
+	w.config.Services[testService].Backends[RPCGRPC] = one("grpc://" + ln.Addr().String())
 }
 
 // unary is a gRPC call as HTTP/2 carries it.

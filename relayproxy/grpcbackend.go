@@ -49,22 +49,34 @@ func httpScheme(u *url.URL) *url.URL {
 
 // callGRPC sends a relay to a gRPC backend and returns the payload of the answer and
 // the HTTP status that stands for its outcome.
-func (u *upstream) callGRPC(ctx context.Context, r *relay) (payload []byte, status int, refusal *Refusal) {
+func (rt *route) callGRPC(ctx context.Context, r *relay) (payload []byte, status int, refusal *Refusal) {
 	ctx, cancel := context.WithDeadline(ctx, r.deadline)
 	defer cancel()
-	req, refusal := u.buildHTTP2(ctx, r)
+	m, refusal := rt.backends.ask(rt.metrics.retried.Inc, func(u *upstream) (a attempt) {
+		payload, status, a = u.callGRPC(ctx, r)
+		return a
+	})
 	if refusal != nil {
 		return nil, 0, refusal
 	}
+	m.Release()
+	return payload, status, nil
+}
+
+func (u *upstream) callGRPC(ctx context.Context, r *relay) (payload []byte, status int, a attempt) {
+	req, refusal := u.buildHTTP2(ctx, r)
+	if refusal != nil {
+		return nil, 0, attempt{refusal: refusal}
+	}
 	began := time.Now()
 	res, body, err := u.roundTrip(req, r.route.limits.MaxResponseBody)
-	outcome := outcomeOf(err)
-	r.route.metrics.backend(outcome).Observe(time.Since(began).Seconds())
+	r.route.metrics.backend(outcomeOf(err)).Observe(time.Since(began).Seconds())
 	if err != nil {
-		return nil, 0, refuseFor(outcome.reason(), err, outcome.detail())
+		return nil, 0, failedAttempt(err, false)
 	}
 	payload, refusal = encodeResponse(res.StatusCode, grpcHeaders(res), body)
-	return payload, statusOfGRPC(res), refusal
+	status = statusOfGRPC(res)
+	return payload, status, attempt{refusal: refusal, result: resultOf(status)}
 }
 
 func (u *upstream) roundTrip(req *http.Request, limit int) (*http.Response, []byte, error) {

@@ -17,12 +17,16 @@ const contentType = "application/x-protobuf"
 // fasthttp reuses the request's buffers when it returns; the pipeline copies
 // what it keeps.
 func (s *Server) handleHTTP(ctx *fasthttp.RequestCtx) {
+	if s.draining.Load() {
+		s.late.Add(1)
+		ctx.SetConnectionClose()
+	}
 	if websocket.FastHTTPIsWebSocketUpgrade(ctx) {
 		s.handleWebSocket(ctx)
 		return
 	}
 	out, r, refusal := s.pipeline.serve(s.base, ctx.PostBody(), ctx.Request.Header.Peek(headerRPCType), time.Now())
-	if s.draining.Load() {
+	if s.draining.Load() { // since it came
 		ctx.SetConnectionClose()
 	}
 	if refusal != nil {

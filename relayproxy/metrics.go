@@ -22,6 +22,8 @@ type metrics struct {
 	latency, validation                 *prometheus.HistogramVec // service_id, rpc_type
 	backendLatency                      *prometheus.HistogramVec // + outcome
 	webSockets                          prometheus.Gauge
+	backendRetries                      *prometheus.CounterVec // service_id, rpc_type
+	backendOut                          *prometheus.CounterVec // + backend, reason
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -44,10 +46,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		validation:     histogram("validation_latency_seconds", "Verification of a request: session, ring signature, price."),
 		backendLatency: histogram("backend_latency_seconds", "Backend calls by outcome.", "outcome"),
 	}
+	m.backendRetries = counter("backend_retries_total", "Relays sent to another backend after one failed.")
+	m.backendOut = counter("backend_out_total", "Times that a backend was taken out, by reason: failing, unhealthy, lagging.", "backend", "reason")
 	m.webSockets = prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "ha_relayer", Name: "websocket_connections_active", Help: "WebSockets of clients that are open.",
 	})
-	for _, c := range []prometheus.Collector{m.webSockets, m.received, m.served, m.rejected, m.mined, m.published, m.skipped, m.latency, m.validation, m.backendLatency} {
+	for _, c := range []prometheus.Collector{m.webSockets, m.received, m.served, m.rejected, m.mined, m.published, m.skipped, m.latency, m.validation, m.backendLatency, m.backendRetries, m.backendOut} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -58,6 +62,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 // routeMetrics are the metrics of one route, looked up once.
 type routeMetrics struct {
 	received, mined, published, skipped prometheus.Counter
+	retried                             prometheus.Counter
 	latency, validation                 prometheus.Observer
 	backends                            [outcomeCount]prometheus.Observer
 	rejected                            [reasonCount]prometheus.Counter
@@ -71,6 +76,7 @@ func (m *metrics) route(service string, t RPCType) routeMetrics {
 		mined:      m.mined.WithLabelValues(service, rpc),
 		published:  m.published.WithLabelValues(service, rpc),
 		skipped:    m.skipped.WithLabelValues(service, rpc),
+		retried:    m.backendRetries.WithLabelValues(service, rpc),
 		latency:    m.latency.WithLabelValues(service, rpc),
 		validation: m.validation.WithLabelValues(service, rpc),
 	}

@@ -70,13 +70,13 @@ func (p *pipeline) serve(ctx context.Context, body, rpcType []byte, arrived time
 
 // respond asks the backend of an admitted relay and settles it.
 func (p *pipeline) respond(ctx context.Context, r *relay) (answer, *Refusal) {
-	if r.route.upstream.grpc != nil {
+	if r.route.rpcType == RPCGRPC {
 		return p.respondGRPC(ctx, r)
 	}
-	if r.route.upstream.client == nil {
+	if !r.route.servesHTTP() {
 		return answer{}, refuse(ReasonUnsupportedTransport, "%s is not served here", RPCTypeName(r.route.rpcType))
 	}
-	e, refusal := r.route.upstream.start(r)
+	e, refusal := r.route.start(r)
 	if refusal != nil {
 		return answer{}, refusal
 	}
@@ -98,7 +98,7 @@ func (p *pipeline) respond(ctx context.Context, r *relay) (answer, *Refusal) {
 
 // respondGRPC is respond for a gRPC backend.
 func (p *pipeline) respondGRPC(ctx context.Context, r *relay) (answer, *Refusal) {
-	payload, status, refusal := r.route.upstream.callGRPC(ctx, r)
+	payload, status, refusal := r.route.callGRPC(ctx, r)
 	if refusal != nil {
 		return answer{}, refusal
 	}

@@ -165,7 +165,7 @@ func TestRefusals(t *testing.T) {
 			in.Method = "POST / HTTP/1.1\r\nX: "
 			return w.sign(w.request(in))
 		}, nil, codespaceAuth, 4, ReasonInvalidRequest},
-		{"backend down", func(w *world) { w.config.Services[testService].Backends[RPCJSON] = Backend{URL: closedPort(t)} }, valid, nil, codespaceProxy, 9, ReasonBackendUnreachable},
+		{"backend down", func(w *world) { w.config.Services[testService].Backends[RPCJSON] = one(closedPort(t)) }, valid, nil, codespaceProxy, 9, ReasonBackendUnreachable},
 		{"backend hangs up", answerWith(func(ctx *fasthttp.RequestCtx) { _ = ctx.Conn().Close() }), valid, nil, codespaceProxy, 9, ReasonBackendUnreachable},
 		{"backend hangs", func(w *world) {
 			s := w.config.Services[testService]

@@ -26,6 +26,7 @@ const (
 	ReasonChain
 	ReasonOverBudget
 	ReasonMeter
+	ReasonBackendsOut
 	ReasonBackendUnreachable
 	ReasonBackendTimeout
 	ReasonResponseTooLarge
@@ -72,6 +73,7 @@ var wireForms = [reasonCount]wireForm{
 	ReasonChain:                {"chain", codespaceProxy, 5, "internal error", true},
 	ReasonOverBudget:           {"over_budget", codespaceProxy, 7, "offchain rate limit hit by relayer proxy", false},
 	ReasonMeter:                {"meter", codespaceProxy, 5, "internal error", true},
+	ReasonBackendsOut:          {"backends_out", codespaceProxy, 9, "supplier(s) not reachable", true},
 	ReasonBackendUnreachable:   {"backend_unreachable", codespaceProxy, 9, "supplier(s) not reachable", true},
 	ReasonBackendTimeout:       {"backend_timeout", codespaceProxy, 10, "relayer proxy request timed out", true},
 	ReasonResponseTooLarge:     {"response_too_large", codespaceProxy, 12, "response limit exceed", true},
@@ -94,7 +96,7 @@ func (r Reason) closeCode() int {
 	switch r {
 	case ReasonSessionExpired:
 		return closeSessionExpired
-	case ReasonBackendUnreachable, ReasonBackendTimeout, ReasonResponseTooLarge, ReasonEmptyResponse:
+	case ReasonBackendsOut, ReasonBackendUnreachable, ReasonBackendTimeout, ReasonResponseTooLarge, ReasonEmptyResponse:
 		return closeBackend
 	case ReasonOverBudget:
 		return closeLimit

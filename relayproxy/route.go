@@ -1,31 +1,38 @@
 package relayproxy
 
 import (
+	"context"
 	"fmt"
+	"sync"
+
+	"go.uber.org/zap"
 )
 
-// route is a service, one of its backends, and their metrics.
+// route is a service, its backends of one RPC type, and their metrics.
 type route struct {
 	service  string
 	rpcType  RPCType
 	limits   Service
-	upstream *upstream
+	backends *backends
 	metrics  routeMetrics
 }
+
+// servesHTTP says that relays are sent as HTTP/1.1 requests.
+func (r *route) servesHTTP() bool { return r.backends.all[0].client != nil }
 
 // routes finds the route of a request.
 type routes map[string]map[RPCType]*route
 
-func newRoutes(cfg Config, m *metrics) (routes, error) {
+func newRoutes(cfg Config, m *metrics, log *zap.Logger) (routes, error) {
 	out := make(routes, len(cfg.Services))
 	for id, service := range cfg.Services {
 		byType := make(map[RPCType]*route, len(service.Backends))
 		for rpcType, backend := range service.Backends {
-			up, err := newUpstream(rpcType, backend, service)
+			b, err := newBackends(rpcType, backend, service, m.backendChanged(id, rpcType, log))
 			if err != nil {
 				return nil, fmt.Errorf("service %s, %s backend: %w", id, RPCTypeName(rpcType), err)
 			}
-			byType[rpcType] = &route{service: id, rpcType: rpcType, limits: service, upstream: up, metrics: m.route(id, rpcType)}
+			byType[rpcType] = &route{service: id, rpcType: rpcType, limits: service, backends: b, metrics: m.route(id, rpcType)}
 		}
 		if byType[service.DefaultBackend] == nil {
 			if len(byType) > 1 {
@@ -40,6 +47,34 @@ func newRoutes(cfg Config, m *metrics) (routes, error) {
 		out[id] = byType
 	}
 	return out, nil
+}
+
+// each visits every route once: the default of a service stands there twice.
+func (r routes) each(visit func(*route)) {
+	for _, byType := range r {
+		for t, rt := range byType {
+			if t != RPCUnknown {
+				visit(rt)
+			}
+		}
+	}
+}
+
+// watch runs the checks of all backends until ctx ends.
+func (r routes) watch(ctx context.Context) {
+	var wg sync.WaitGroup
+	r.each(func(rt *route) { wg.Go(func() { rt.backends.watch(ctx) }) })
+	wg.Wait()
+}
+
+// ready reports an RPC type of a service of which all backends are out, or nil.
+func (r routes) ready(service string) error {
+	for t, rt := range r[service] {
+		if t != RPCUnknown && rt.backends.set.In() == 0 {
+			return fmt.Errorf("no %s backend is healthy", RPCTypeName(t))
+		}
+	}
+	return nil
 }
 
 // find returns the route of a request for service. A request/response type

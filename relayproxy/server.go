@@ -45,6 +45,7 @@ type Server struct {
 	base     context.Context // of every relay; ends when shutdown gives up waiting
 	abort    context.CancelFunc
 	draining atomic.Bool
+	late     atomic.Uint64 // requests that came while draining
 	ports    ports
 }
 
@@ -61,9 +62,12 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register relayer metrics: %w", err)
 	}
-	table, err := newRoutes(cfg, m)
+	table, err := newRoutes(cfg, m, deps.Log)
 	if err != nil {
 		return nil, err
+	}
+	if err := deps.Registerer.Register(newBackendState(table)); err != nil {
+		return nil, fmt.Errorf("register relayer metrics: %w", err)
 	}
 	s := &Server{
 		pipeline: &pipeline{
@@ -104,6 +108,13 @@ func newHTTPServer(s *Server, cfg Config) *fasthttp.Server {
 		Logger:                       connectionLog{},
 	}
 }
+
+// WatchBackends checks the backends until ctx ends. Until their first check they
+// are taken for healthy.
+func (s *Server) WatchBackends(ctx context.Context) { s.pipeline.routes.watch(ctx) }
+
+// ReadyFor reports an RPC type of a service that nobody can serve now, or nil.
+func (s *Server) ReadyFor(service string) error { return s.pipeline.routes.ready(service) }
 
 // connectionLog drops fasthttp's own log lines: they are about connections that
 // clients broke, one line each.

@@ -84,6 +84,10 @@ func (s *Server) Ready() error {
 // that still come are served, and their connections closed after the answer.
 func (s *Server) Drain() { s.draining.Store(true) }
 
+// Late counts the requests over HTTP/1 that came since Drain. As long as they come,
+// somebody has not noticed.
+func (s *Server) Late() uint64 { return s.late.Load() }
+
 // Shutdown drains, stops accepting, and waits until every relay in flight is
 // answered. When ctx ends first, what is left is refused and given a moment to
 // say so. WebSockets are told at once: their clients go on elsewhere. The

@@ -94,10 +94,6 @@ func (s *socket) close() { _ = s.conn.Close() }
 
 // dialSocket opens a WebSocket to the backend, with what it is configured to send.
 func (u *upstream) dialSocket(ctx context.Context, r *relay) (*websocket.Conn, error) {
-	dialer := websocket.Dialer{
-		HandshakeTimeout: dialTimeout, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
-		ReadBufferSize: socketBuffers, WriteBufferSize: socketBuffers,
-	}
 	header := make(http.Header)
 	if u.pocketHeaders {
 		var pocket fasthttp.RequestHeader
@@ -106,11 +102,14 @@ func (u *upstream) dialSocket(ctx context.Context, r *relay) (*websocket.Conn, e
 			header.Set(string(key), string(value))
 		}
 	}
-	if u.authorization != "" {
-		header.Set(fasthttp.HeaderAuthorization, u.authorization)
-	}
-	for key, value := range u.headers {
-		header.Set(key, value)
+	u.identify(header.Set)
+	return u.openSocket(ctx, header)
+}
+
+func (u *upstream) openSocket(ctx context.Context, header http.Header) (*websocket.Conn, error) {
+	dialer := websocket.Dialer{
+		HandshakeTimeout: dialTimeout, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		ReadBufferSize: socketBuffers, WriteBufferSize: socketBuffers,
 	}
 	conn, answer, err := dialer.DialContext(ctx, u.url, header)
 	if answer != nil {

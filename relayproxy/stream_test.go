@@ -176,8 +176,8 @@ func TestABackendThatBreaksOffSaysSo(t *testing.T) {
 
 func TestACutOffBodyIsNotSigned(t *testing.T) {
 	w := newWorld(t)
-	w.config.Services[testService].Backends[RPCJSON] = Backend{URL: rawBackend(t,
-		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n")}
+	w.config.Services[testService].Backends[RPCJSON] = one(rawBackend(t,
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n"))
 	_, url := w.start()
 	if _, res := post(t, url, w.signed("{}")); res.RelayMinerError.GetCode() != 9 || len(w.stream.published()) != 0 {
 		t.Errorf("got %v and %d leaves, want a refusal", res.RelayMinerError, len(w.stream.published()))

@@ -2,7 +2,6 @@ package relayproxy
 
 import (
 	"crypto/tls"
-	"encoding/base64"
 	"fmt"
 	"net/url"
 	"time"
@@ -23,6 +22,7 @@ const (
 // upstream sends relays to one backend.
 type upstream struct {
 	target        target
+	host          string
 	url           string               // of a WebSocket
 	client        *fasthttp.HostClient // of HTTP backends
 	grpc          *http2.Transport     // of gRPC backends
@@ -36,9 +36,8 @@ func newUpstream(rpcType RPCType, b Backend, s Service) (*upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	up := &upstream{target: t, url: u.String(), headers: b.Headers, pocketHeaders: s.ForwardPocketHeaders}
-	if b.Username != "" || b.Password != "" {
-		up.authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(b.Username+":"+b.Password))
+	up := &upstream{
+		target: t, host: u.Host, url: u.String(), headers: b.Headers, authorization: b.Authorization, pocketHeaders: s.ForwardPocketHeaders,
 	}
 	switch {
 	case rpcType == RPCGRPC:

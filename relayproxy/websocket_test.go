@@ -27,7 +27,7 @@ func (w *world) socketBackend(talk func(conn *websocket.Conn)) {
 		}
 	}
 	service := w.config.Services[testService]
-	service.Backends[RPCWebSocket] = Backend{URL: "ws" + strings.TrimPrefix(w.backend.url, "http")}
+	service.Backends[RPCWebSocket] = one("ws" + strings.TrimPrefix(w.backend.url, "http"))
 }
 
 // echoes sends every frame back.
@@ -235,7 +235,7 @@ func TestWebSocketEnds(t *testing.T) {
 		},
 		"the backend is away": {
 			prepare: func(w *world) {
-				w.config.Services[testService].Backends[RPCWebSocket] = Backend{URL: "ws://127.0.0.1:1"}
+				w.config.Services[testService].Backends[RPCWebSocket] = one("ws://127.0.0.1:1")
 			},
 			act:  func(_ *testing.T, c *client, _ *Server) { c.send(c.frame("a")) },
 			want: closeBackend, refused: true,

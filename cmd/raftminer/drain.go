@@ -14,6 +14,7 @@ import (
 // drainable is a server that can be taken out of service.
 type drainable interface {
 	Drain()                             // not ready any more, but serving
+	Late() uint64                       // requests that came since
 	Shutdown(ctx context.Context) error // nothing new, and the end of what is in flight
 }
 
@@ -82,16 +83,38 @@ func (d *drainer) wait() {
 
 func (d *drainer) run() {
 	defer close(d.done)
-	grace := time.NewTimer(d.grace)
-	defer grace.Stop()
-	select {
-	case <-grace.C:
-	case <-d.hurry:
-	}
+	d.awaitQuiet()
 	d.enter(drainClosing, nil)
 	ctx, cancel := context.WithTimeout(context.Background(), d.timeout)
 	defer cancel()
 	d.enter(drainDone, d.server.Shutdown(ctx))
+}
+
+// awaitQuiet returns when the grace is over and no request has come for a quarter of
+// it, at the latest after twice the grace. A connection that is closed just when its
+// client sends a request on it costs that request.
+func (d *drainer) awaitQuiet() {
+	if !d.pause(d.grace) {
+		return
+	}
+	for range 4 {
+		before := d.server.Late()
+		if !d.pause(d.grace/4) || d.server.Late() == before {
+			return
+		}
+	}
+}
+
+// pause waits, unless waiting is of no use any more.
+func (d *drainer) pause(length time.Duration) bool {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-d.hurry:
+		return false
+	}
 }
 
 func (d *drainer) enter(state drainState, err error) {

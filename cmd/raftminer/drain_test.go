@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,6 +19,15 @@ import (
 type fakeServer struct {
 	calls   chan string
 	release chan error
+	late    atomic.Uint64
+	busy    bool // requests never stop coming
+}
+
+func (f *fakeServer) Late() uint64 {
+	if f.busy {
+		f.late.Add(1)
+	}
+	return f.late.Load()
 }
 
 func (f *fakeServer) Drain() { f.calls <- "drain" }
@@ -82,6 +93,27 @@ func TestDrainGoesStepByStep(t *testing.T) {
 	d.wait()
 	if _, got := request(t, d, http.MethodGet, "192.0.2.1:1"); got.State != drainDone || got.Error != "2 relays were cut off" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A balancer that does not notice holds nobody up for long.
+func TestDrainWaitsForQuiet(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			server := newFakeServer()
+			server.busy = busy
+			server.release <- nil
+			d := newDrainer(server, 4*time.Second, time.Minute, zap.NewNop())
+			began := time.Now()
+			d.wait()
+			want := 5 * time.Second
+			if busy {
+				want = 8 * time.Second
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("busy %t: took %s, want %s", busy, took, want)
+			}
+		})
 	}
 }
 

@@ -80,6 +80,10 @@ func runRelayer(ctx context.Context, path string) error {
 			return nil
 		},
 		func(error) { out.wait(); close(leave) })
+	watchCtx, stopWatching := context.WithCancel(context.Background())
+	group.Add(
+		func() error { server.WatchBackends(watchCtx); <-watchCtx.Done(); return nil },
+		func(error) { stopWatching() })
 	spoolCtx, stopSpool := context.WithCancel(context.Background())
 	group.Add(
 		func() error { held.Run(spoolCtx); return nil },
@@ -101,7 +105,7 @@ func runRelayer(ctx context.Context, path string) error {
 func (c *common) relayerOps(held *spool.Spool, server *relayproxy.Server, out *drainer) ops {
 	o := ops{checks: append(c.relayerChecks(held), check{"relays", server.Ready}), services: make(map[string][]check), extend: out.routes}
 	for id := range c.cfg.Services {
-		o.services[id] = nil
+		o.services[id] = []check{{"backends", func() error { return server.ReadyFor(id) }}}
 	}
 	return o
 }
@@ -145,31 +149,4 @@ func (c *common) support(group *run.Group, o ops) error {
 		func() error { return c.feed.Run(feedCtx) },
 		func(error) { stopFeed() })
 	return nil
-}
-
-func serviceConfig(cfg *config.Config) relayproxy.Config {
-	out := relayproxy.Config{
-		Services: make(map[string]relayproxy.Service), OverServicing: cfg.Relayer.RelayMeter.OverServicing,
-	}
-	for id, s := range cfg.Services {
-		service := relayproxy.Service{
-			Backends: make(map[relayproxy.RPCType]relayproxy.Backend), DefaultBackend: rpcType(s.DefaultBackend),
-			Timeout: s.Timeout, MaxRequestBody: int(s.MaxRequestBody), MaxResponseBody: int(s.MaxResponseBody),
-			ForwardPocketHeaders: s.ForwardPocketHeaders,
-		}
-		for name, b := range s.Backends {
-			service.Backends[rpcType(name)] = relayproxy.Backend{
-				URL: b.URL, Headers: b.Headers,
-				Username: b.Authentication.Username, Password: b.Authentication.Password.Reveal(),
-			}
-		}
-		out.Services[id] = service
-	}
-	return out
-}
-
-// rpcType is the type of a name that the configuration has validated.
-func rpcType(name string) relayproxy.RPCType {
-	t, _ := relayproxy.ParseRPCType(name)
-	return t
 }

@@ -146,13 +146,13 @@ func services(cfg *config.Config) relayproxy.Config {
 	out := relayproxy.Config{Services: make(map[string]relayproxy.Service)}
 	for id, s := range cfg.Services {
 		service := relayproxy.Service{
-			Backends: make(map[relayproxy.RPCType]relayproxy.Backend),
+			Backends: make(map[relayproxy.RPCType]relayproxy.Pool),
 			Timeout:  s.Timeout, MaxRequestBody: int(s.MaxRequestBody), MaxResponseBody: int(s.MaxResponseBody),
 		}
 		service.DefaultBackend, _ = relayproxy.ParseRPCType(s.DefaultBackend) // validated
 		for name, b := range s.Backends {
 			kind, _ := relayproxy.ParseRPCType(name) // validated
-			service.Backends[kind] = relayproxy.Backend{URL: b.URL}
+			service.Backends[kind] = relayproxy.Pool{Backends: []relayproxy.Backend{{URL: b.URL}}}
 		}
 		out.Services[id] = service
 	}

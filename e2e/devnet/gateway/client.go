@@ -4,12 +4,18 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
 	dleqtypes "github.com/pokt-network/go-dleq/types"
 	ring "github.com/pokt-network/ring-go"
 	"google.golang.org/grpc"
 )
+
+// idleTime is how long a connection is kept without a relay. A relay that is sent on
+// a connection just when the other side closes it for being idle is lost, so it is
+// shorter than the time that relayers leave clients to go.
+const idleTime = time.Second
 
 // Client signs with one gateway's key. It is safe for concurrent use.
 type Client struct {
@@ -30,6 +36,7 @@ func New(conn grpc.ClientConnInterface, secret []byte) (*Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 256
+	transport.IdleConnTimeout = idleTime
 	return &Client{
 		conn: conn, key: key, http: &http.Client{Transport: transport},
 		keys: make(map[string]cryptotypes.PubKey),
