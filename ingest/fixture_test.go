@@ -29,7 +29,7 @@ const (
 )
 
 // startRedis runs a server of its own, so that tests may fill and break it.
-func startRedis(t *testing.T, args ...string) *redis.Client {
+func startRedis(t testing.TB, args ...string) *redis.Client {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {

@@ -48,6 +48,12 @@ type row struct {
 }
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if args := os.Args[1:]; len(args) > 0 && (args[0] == roleClient || args[0] == roleBackend) {
+		fail(runChild(ctx, args))
+		return
+	}
 	var o options
 	flag.StringVar(&o.binary, "raftminer", "bin/raftminer", "raftminer binary, for the miner")
 	flag.StringVar(&o.ours, "ours", "bin/raftminer", "relayer to measure, with arguments before \"relayer\"")
@@ -59,14 +65,15 @@ func main() {
 	flag.IntVar(&o.relays, "relays", 3000, "relays of our turn; stock has a third")
 	flag.Float64Var(&o.load, "load", 0.6, "equal load, as a part of what stock can carry")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	result, err := measure(ctx, o)
+	fail(err)
+	fail(json.NewEncoder(os.Stdout).Encode(result))
+}
+
+// fail ends the program if there is an error.
+func fail(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchrelay:", err)
-		os.Exit(1)
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
 		os.Exit(1)
 	}
 }

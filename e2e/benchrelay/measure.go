@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +28,7 @@ var sizes = []struct{ bytes, fewer int }{{10_240, 3}, {maxAnswer, 20}}
 type spent struct {
 	relays    int
 	cpu, took time.Duration
-	latencies []time.Duration
+	p50, p99  float64 // milliseconds, of the best turn: neighbours on the machine only add
 }
 
 func (s *spent) cpuPerRelay() float64 { return float64(s.cpu.Microseconds()) / float64(s.relays) }
@@ -45,16 +44,16 @@ func measure(ctx context.Context, o options) (_ *report, err error) {
 		return nil, err
 	}
 	o.ours = strings.TrimSpace(program + " " + args)
-	net, ours, stock, err := startNetwork(ctx, o)
+	net, err := startNetwork(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, net.Close()) }()
-	source, err := relayload.NewSource(net, service)
+	defer func() { err = errors.Join(err, net.close()) }()
+	source, err := relayload.NewSource(net.Devnet, service)
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{options: o, source: source, ours: ours, stock: stock}
+	b := &bench{options: o, source: source, ours: net.ours, stock: net.stock}
 	return b.run(ctx)
 }
 
@@ -121,7 +120,7 @@ func (b *bench) turn(ctx context.Context, c *contestant, relays, bytes int, s *s
 	if err != nil {
 		return err
 	}
-	return s.add(c, func() (relayload.Result, error) { return c.target.Closed(ctx, requests) })
+	return s.add(c, func() (relayload.Result, error) { return relayload.Closed(ctx, c.client, requests) })
 }
 
 // equalLoad sends both the same relays per second, at the same moments.
@@ -134,14 +133,16 @@ func (b *bench) equalLoad(ctx context.Context, r *report) error {
 			if err != nil {
 				return err
 			}
-			err = s.add(c, func() (relayload.Result, error) { return c.target.Open(ctx, requests, r.LoadRPS, uint64(round)) })
+			err = s.add(c, func() (relayload.Result, error) {
+				return relayload.Open(ctx, c.client, requests, r.LoadRPS, uint64(round))
+			})
 			if err != nil {
 				return err
 			}
 		}
 	}
-	r.P50, r.P99 = ours.quantile(0.5), ours.quantile(0.99)
-	r.StockP50, r.StockP99 = stock.quantile(0.5), stock.quantile(0.99)
+	r.P50, r.P99 = ours.p50, ours.p99
+	r.StockP50, r.StockP99 = stock.p50, stock.p99
 	r.P99Ratio = r.StockP99 / r.P99
 	rss, err := relayload.RSS(b.ours.pid)
 	r.RSS = float64(rss) / mebi
@@ -165,14 +166,17 @@ func (s *spent) add(c *contestant, load func() (relayload.Result, error)) error 
 	s.relays += result.Relays
 	s.cpu += after - before
 	s.took += result.Took
-	s.latencies = append(s.latencies, result.Latencies...)
+	s.p50 = best(s.p50, milliseconds(relayload.Quantile(result.Latencies, 0.5)))
+	s.p99 = best(s.p99, milliseconds(relayload.Quantile(result.Latencies, 0.99)))
 	return nil
 }
 
-// quantile is in milliseconds.
-func (s *spent) quantile(q float64) float64 {
-	slices.Sort(s.latencies)
-	return milliseconds(relayload.Quantile(s.latencies, q))
+// best is the lower of two latencies, 0 being none yet.
+func best(a, b float64) float64 {
+	if a == 0 {
+		return b
+	}
+	return min(a, b)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"github.com/raftminer/raftminer/e2e/devnet"
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
@@ -31,20 +28,48 @@ type contestant struct {
 	name   string
 	pid    int
 	ops    string // http://host:port of its metrics
-	target *relayload.Target
+	client *relayload.Client
 }
 
-func startNetwork(ctx context.Context, o options) (net *devnet.Devnet, ours, stock *contestant, err error) {
-	backend, err := startBackend()
-	if err != nil {
-		return nil, nil, nil, err
+// network is a devnet with both relayers, their clients and their backend.
+type network struct {
+	*devnet.Devnet
+	ours, stock *contestant
+	stops       []func() error
+}
+
+// close stops everything that was started.
+func (n *network) close() error {
+	var errs []error
+	for _, stop := range n.stops {
+		errs = append(errs, stop())
 	}
+	if n.Devnet != nil {
+		errs = append(errs, n.Devnet.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func startNetwork(ctx context.Context, o options) (*network, error) {
+	n := &network{}
+	if err := n.start(ctx, o); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+func (n *network) start(ctx context.Context, o options) error {
+	backend, stopBackend, err := startBackend()
+	if err != nil {
+		return err
+	}
+	n.stops = append(n.stops, stopBackend)
 	params := pocketchain.DefaultParams()
 	params.BlocksPerSession = blocksInSession
 	pin := func(program ...string) []string {
 		return append([]string{"taskset", "-c", strconv.Itoa(o.core)}, program...)
 	}
-	net, err = devnet.Start(ctx, devnet.Options{
+	n.Devnet, err = devnet.Start(ctx, devnet.Options{
 		Chain: pocketchain.Options{
 			BlockTime: blockTime, Params: &params, ApplicationsPerService: applications,
 			Services: pocketchain.DefaultServices()[:1],
@@ -58,36 +83,21 @@ func startNetwork(ctx context.Context, o options) (net *devnet.Devnet, ours, sto
 		},
 	})
 	if err != nil {
-		return nil, nil, nil, err
+		return err
 	}
 	contestants := make([]*contestant, 2)
-	for i, r := range net.Manifest().Relayers {
+	for i, r := range n.Manifest().Relayers {
 		want, _, _ := strings.Cut([]string{o.ours, o.stock}[i], " ")
 		if got, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", r.PID)); got != want {
-			return nil, nil, nil, errors.Join(fmt.Errorf("%s runs %s, not %s", r.Name, got, want), net.Close())
+			return fmt.Errorf("%s runs %s, not %s", r.Name, got, want)
 		}
-		addr := strings.TrimPrefix(r.URLs["jsonrpc"], "http://")
-		contestants[i] = &contestant{name: r.Name, pid: r.PID, ops: strings.TrimSuffix(r.MetricsURL, "/metrics"), target: relayload.NewTarget(addr, o.conns)}
-	}
-	return net, contestants[0], contestants[1], nil
-}
-
-// startBackend answers /N with N bytes.
-func startBackend() (url string, err error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("backend: %w", err)
-	}
-	body := []byte(strings.Repeat("0123456789abcdef", maxAnswer/16))
-	server := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
-		size, err := strconv.Atoi(string(ctx.Path()[1:]))
-		if err != nil || size > len(body) {
-			ctx.Error("no such size", fasthttp.StatusBadRequest)
-			return
+		client, err := startClient(strings.TrimPrefix(r.URLs["jsonrpc"], "http://"), o.conns)
+		if err != nil {
+			return err
 		}
-		ctx.SetContentType("application/json")
-		ctx.Response.SetBodyRaw(body[:size])
-	}}
-	go func() { _ = server.Serve(listener) }() // as long as we live
-	return "http://" + listener.Addr().String(), nil
+		n.stops = append(n.stops, client.Close)
+		contestants[i] = &contestant{name: r.Name, pid: r.PID, ops: strings.TrimSuffix(r.MetricsURL, "/metrics"), client: client}
+	}
+	n.ours, n.stock = contestants[0], contestants[1]
+	return nil
 }

@@ -58,7 +58,7 @@ func Run(ctx context.Context, net *devnet.Devnet, o Options) (Report, error) {
 			return r, err
 		}
 		ends[end] = true
-		result, err := target.Closed(ctx, repeat(requests, min(o.Between, o.Relays-r.Relays)))
+		result, err := relayload.Closed(ctx, target, repeat(requests, min(o.Between, o.Relays-r.Relays)))
 		if err != nil {
 			return r, fmt.Errorf("after %d relays: %w", r.Relays, err)
 		}
