@@ -111,6 +111,21 @@ type Relayer struct {
 	Spool      Spool      `yaml:"spool"`
 	Drain      Drain      `yaml:"drain"`
 	RelayMeter RelayMeter `yaml:"relay_meter"`
+	Limits     Limits     `yaml:"limits"`
+}
+
+// Limits are those of one relayer, over all its transports.
+type Limits struct {
+	MaxConcurrent  int   `yaml:"max_concurrent" doc:"most relays in flight"`
+	MaxMemory      Bytes `yaml:"max_memory" doc:"most bytes of requests and answers in flight"`
+	Rate           Rate  `yaml:"rate"`
+	PerApplication Rate  `yaml:"per_application"`
+}
+
+// Rate is a token bucket.
+type Rate struct {
+	PerSecond float64 `yaml:"per_second" doc:"relays a second; 0 does not limit"`
+	Burst     int     `yaml:"burst" doc:"relays at once; default: those of a second"`
 }
 
 // RelayMeter keeps applications within what their stake pays for.
@@ -139,6 +154,7 @@ type Service struct {
 	Timeout              time.Duration      `yaml:"timeout" alias:"request_timeout_seconds" doc:"from a request's arrival to the backend's last byte"`
 	MaxRequestBody       Bytes              `yaml:"max_request_body" alias:"max_request_body_size_bytes" doc:"largest serialized relay request"`
 	MaxResponseBody      Bytes              `yaml:"max_response_body" alias:"max_response_body_size_bytes" doc:"largest backend body"`
+	Rate                 Rate               `yaml:"rate"`
 	ForwardPocketHeaders bool               `yaml:"forward_pocket_headers" doc:"send Pocket-* headers to the backend"`
 	Backends             map[string]Backend `yaml:"backends" required:"yes" doc:"by RPC type"`
 }

@@ -30,11 +30,35 @@ func (v *validator) relayer() {
 	if v.cfg.Relayer.RelayMeter.MaxLease < 1 {
 		v.bad("relayer.relay_meter.max_lease", "must be positive")
 	}
+	v.limits("relayer.limits", v.cfg.Relayer.Limits)
 	if len(v.cfg.Services) == 0 {
 		v.bad("services", "a relayer needs at least one service")
 	}
 	for _, id := range sortedKeys(v.cfg.Services) {
 		v.service("services."+id, v.cfg.Services[id])
+	}
+}
+
+func (v *validator) limits(at string, l Limits) {
+	if l.MaxConcurrent < 1 {
+		v.bad(at+".max_concurrent", "must be positive")
+	}
+	if l.MaxMemory == 0 {
+		v.bad(at+".max_memory", "must be positive")
+	}
+	v.rate(at+".rate", l.Rate)
+	v.rate(at+".per_application", l.PerApplication)
+}
+
+func (v *validator) rate(at string, r Rate) {
+	if r.PerSecond < 0 {
+		v.bad(at+".per_second", "must not be negative")
+	}
+	if r.Burst < 0 {
+		v.bad(at+".burst", "must not be negative")
+	}
+	if r.Burst > 0 && r.PerSecond == 0 {
+		v.bad(at+".burst", "has no effect: per_second is 0")
 	}
 }
 
@@ -44,6 +68,7 @@ func (v *validator) service(at string, s Service) {
 		v.backend(at+".backends."+name, name, s.Backends[name])
 	}
 	v.defaultBackend(at+".default_backend", s)
+	v.rate(at+".rate", s.Rate)
 	if s.Timeout <= 0 {
 		v.bad(at+".timeout", "must be positive")
 	}

@@ -85,14 +85,24 @@ func (b *bridge) fromClient() error {
 		if err != nil || b.ctx.Err() != nil {
 			return err
 		}
-		r, refusal := b.server.pipeline.admit(b.ctx, frame, rpcTypeWebSocket, time.Now())
-		if refusal == nil {
-			refusal = b.forward(r, kind)
-		}
-		if refusal != nil {
+		if r, refusal := b.take(kind, frame); refusal != nil {
 			return b.refuse(r, refusal)
 		}
 	}
+}
+
+// take verifies one request and passes it on.
+func (b *bridge) take(kind int, frame []byte) (*relay, *Refusal) {
+	p := b.server.pipeline
+	if refusal := p.admission.enter(len(frame)); refusal != nil {
+		return nil, refusal
+	}
+	defer p.admission.leave(len(frame)) // what waits for an answer is bounded by pairs
+	r, refusal := p.admit(b.ctx, frame, rpcTypeWebSocket, time.Now())
+	if refusal == nil {
+		refusal = b.forward(r, kind)
+	}
+	return r, refusal
 }
 
 // forward passes a verified request on. The first one binds the bridge to its

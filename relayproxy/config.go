@@ -14,6 +14,7 @@ type Config struct {
 	Services map[string]Service
 	// OverServicing serves, and does not mine, what is over an application's budget.
 	OverServicing bool
+	Limits        Limits
 }
 
 // Service is one on-chain service and where its requests go.
@@ -23,6 +24,7 @@ type Service struct {
 	Timeout              time.Duration // from the arrival of a request to the backend's last byte; 0 means DefaultTimeout
 	MaxRequestBody       int           // bytes of the serialized RelayRequest; 0 means DefaultMaxRequestBody
 	MaxResponseBody      int           // bytes of the backend's body; 0 means DefaultMaxResponseBody
+	Rate                 Rate          // of all its relays
 	ForwardPocketHeaders bool          // tell the backend who asks, in Pocket-* headers
 }
 
@@ -51,7 +53,7 @@ func (s Service) withDefaults() Service {
 
 // withDefaults returns c completed, or says what is wrong with it.
 func (c Config) withDefaults() (Config, error) {
-	out := Config{OverServicing: c.OverServicing, Services: make(map[string]Service, len(c.Services))}
+	out := Config{OverServicing: c.OverServicing, Limits: c.Limits, Services: make(map[string]Service, len(c.Services))}
 	for _, id := range slices.Sorted(maps.Keys(c.Services)) {
 		s := c.Services[id].withDefaults()
 		if len(s.Backends) == 0 {

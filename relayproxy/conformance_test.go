@@ -89,6 +89,11 @@ func TestConformance(t *testing.T) {
 		{"stream away", func(w *world) { w.stream.err = fmt.Errorf("redis is away") }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 5"},
 		{"below difficulty", func(w *world) { w.chain.target = make([]byte, 32) }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), served},
 		{"over budget", func(w *world) { w.chain.budget = 0 }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 7"},
+		{"rate limited", func(w *world) {
+			w.config.Limits.Rate = Rate{PerSecond: 1e-6, Burst: 1}
+			w.started = func(s *Server) { s.pipeline.throttle.relayer.Allow() }
+		}, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 7"},
+		{"overloaded", func(w *world) { w.config.Limits.MaxMemory = 1 }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 7"},
 		{"meter away", func(w *world) { w.ledger.err = fmt.Errorf("redis is away") }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 5"},
 		{"chain away", func(w *world) { w.chain.err = fmt.Errorf("no node answers") }, signedAfter(func(*world, *servicetypes.RelayRequest) {}), "relayer_proxy 5"},
 		{"oversize", func(w *world) {

@@ -45,6 +45,7 @@ type world struct {
 	stream   *fakeStream
 	ledger   *fakeLedger
 	meter    *meter.Meter
+	started  func(s *Server) // when set, start calls it
 	supplier *chain.SupplierKey
 	app      string
 	curve    dleq.Curve
@@ -189,6 +190,9 @@ func (w *world) server() *Server {
 func (w *world) start() (*Server, string) {
 	w.t.Helper()
 	s := w.server()
+	if w.started != nil {
+		w.started(s)
+	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatalf("listen: %v", err)

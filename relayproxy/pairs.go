@@ -7,9 +7,11 @@ import (
 	"sync"
 )
 
-// maxPending bounds the requests of one bridge that wait for an answer; the oldest
-// is given up.
-const maxPending = 1024
+// Bounds of the requests of one bridge that wait for an answer; the oldest is given up.
+const (
+	maxPending      = 1024
+	maxPendingBytes = 32 << 20
+)
 
 // pairs finds the request that a backend's frame belongs to. A client may send
 // several requests before the first is answered, and backends answer in any order:
@@ -18,6 +20,7 @@ const maxPending = 1024
 type pairs struct {
 	mu      sync.Mutex
 	pending []pending // in the order they came
+	bytes   int       // of their payloads
 	latest  *relay
 	ended   bool
 }
@@ -38,9 +41,9 @@ func (p *pairs) ask(r *relay) {
 	}
 	p.latest = r
 	p.pending = append(p.pending, pending{id, r})
-	if len(p.pending) > maxPending {
-		p.pending[0].r.charge.Refund()
-		p.pending = slices.Delete(p.pending, 0, 1)
+	p.bytes += len(r.req.Payload)
+	for len(p.pending) > maxPending || p.bytes > maxPendingBytes && len(p.pending) > 1 {
+		p.remove(0).charge.Refund()
 	}
 }
 
@@ -67,9 +70,15 @@ func (p *pairs) answer(frame []byte) *relay {
 	if at < 0 {
 		return p.latest
 	}
-	found := p.pending[at].r
+	return p.remove(at)
+}
+
+// remove takes a request out; the caller holds mu.
+func (p *pairs) remove(at int) *relay {
+	r := p.pending[at].r
 	p.pending = slices.Delete(p.pending, at, at+1)
-	return found
+	p.bytes -= len(r.req.Payload)
+	return r
 }
 
 // rpcID is the id of a JSON-RPC message, or the ids of a batch; "" for anything

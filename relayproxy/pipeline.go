@@ -21,6 +21,8 @@ type pipeline struct {
 	services       Services
 	verifier       Verifier
 	publisher      Publisher
+	admission      *admission
+	throttle       *throttle
 	meter          Meter
 	overServicing  bool
 }
@@ -38,11 +40,17 @@ func (p *pipeline) admit(ctx context.Context, body, rpcType []byte, arrived time
 		return r, refusal
 	}
 	r.route.metrics.received.Inc()
+	if refusal := p.throttle.empty(r, arrived); refusal != nil {
+		return r, refusal
+	}
 	ctx, cancel := context.WithDeadline(ctx, r.deadline)
 	defer cancel()
 	began := time.Now()
 	refusal = p.verify(ctx, r)
 	r.route.metrics.validation.Observe(time.Since(began).Seconds())
+	if refusal == nil {
+		refusal = p.throttle.take(r, arrived)
+	}
 	if refusal == nil {
 		r.charge, refusal = p.reserve(ctx, r)
 	}
@@ -57,6 +65,11 @@ type answer struct {
 
 // serve is the whole life of a relay that is one HTTP request to its backend.
 func (p *pipeline) serve(ctx context.Context, body, rpcType []byte, arrived time.Time) (answer, *relay, *Refusal) {
+	if refusal := p.admission.enter(len(body)); refusal != nil {
+		return answer{}, nil, refusal
+	}
+	held := len(body)
+	defer func() { p.admission.leave(held) }()
 	r, refusal := p.admit(ctx, body, rpcType, arrived)
 	if refusal != nil {
 		return answer{}, r, refusal
@@ -65,6 +78,7 @@ func (p *pipeline) serve(ctx context.Context, body, rpcType []byte, arrived time
 	if refusal != nil {
 		r.charge.Refund()
 	}
+	held += r.answerBytes
 	return out, r, refusal
 }
 
@@ -84,6 +98,12 @@ func (p *pipeline) respond(ctx context.Context, r *relay) (answer, *Refusal) {
 		return p.openStream(ctx, r, e)
 	}
 	defer e.close()
+	if size := e.res.Header.ContentLength(); size > 0 && size <= r.route.limits.MaxResponseBody {
+		if refusal := p.admission.grow(size); refusal != nil {
+			return answer{}, refusal
+		}
+		r.answerBytes = size
+	}
 	payload, refusal := e.payload(r.route.limits.MaxResponseBody)
 	if refusal != nil {
 		return answer{}, refusal

@@ -24,6 +24,8 @@ const (
 	ReasonSessionMismatch
 	ReasonSupplierNotInSession
 	ReasonChain
+	ReasonOverloaded
+	ReasonRateLimited
 	ReasonOverBudget
 	ReasonMeter
 	ReasonBackendsOut
@@ -71,6 +73,8 @@ var wireForms = [reasonCount]wireForm{
 	ReasonSessionMismatch:      {"session_mismatch", codespaceAuth, 1, "invalid session in relayer request", false},
 	ReasonSupplierNotInSession: {"supplier_not_in_session", codespaceAuth, 2, "supplier does not belong to session", false},
 	ReasonChain:                {"chain", codespaceProxy, 5, "internal error", true},
+	ReasonOverloaded:           {"overloaded", codespaceProxy, 7, "offchain rate limit hit by relayer proxy", false},
+	ReasonRateLimited:          {"rate_limited", codespaceProxy, 7, "offchain rate limit hit by relayer proxy", false},
 	ReasonOverBudget:           {"over_budget", codespaceProxy, 7, "offchain rate limit hit by relayer proxy", false},
 	ReasonMeter:                {"meter", codespaceProxy, 5, "internal error", true},
 	ReasonBackendsOut:          {"backends_out", codespaceProxy, 9, "supplier(s) not reachable", true},
@@ -98,7 +102,7 @@ func (r Reason) closeCode() int {
 		return closeSessionExpired
 	case ReasonBackendsOut, ReasonBackendUnreachable, ReasonBackendTimeout, ReasonResponseTooLarge, ReasonEmptyResponse:
 		return closeBackend
-	case ReasonOverBudget:
+	case ReasonOverBudget, ReasonRateLimited, ReasonOverloaded:
 		return closeLimit
 	case ReasonChain, ReasonMeter, ReasonSign, ReasonPublish:
 		return closeInternal

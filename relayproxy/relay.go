@@ -24,6 +24,7 @@ type relay struct {
 	target       []byte // relay mining difficulty
 	computeUnits uint64
 	charge       meter.Charge // of the first answer
+	answerBytes  int          // that admission has counted
 	unpaid       bool         // served over the budget: not mined
 }
 

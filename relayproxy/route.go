@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
 // route is a service, its backends of one RPC type, and their metrics.
@@ -14,6 +15,7 @@ type route struct {
 	rpcType  RPCType
 	limits   Service
 	backends *backends
+	bucket   *rate.Limiter // of the service; nil: no limit
 	metrics  routeMetrics
 }
 
@@ -27,12 +29,13 @@ func newRoutes(cfg Config, m *metrics, log *zap.Logger) (routes, error) {
 	out := make(routes, len(cfg.Services))
 	for id, service := range cfg.Services {
 		byType := make(map[RPCType]*route, len(service.Backends))
+		bucket := service.Rate.bucket()
 		for rpcType, backend := range service.Backends {
 			b, err := newBackends(rpcType, backend, service, m.backendChanged(id, rpcType, log))
 			if err != nil {
 				return nil, fmt.Errorf("service %s, %s backend: %w", id, RPCTypeName(rpcType), err)
 			}
-			byType[rpcType] = &route{service: id, rpcType: rpcType, limits: service, backends: b, metrics: m.route(id, rpcType)}
+			byType[rpcType] = &route{service: id, rpcType: rpcType, limits: service, backends: b, bucket: bucket, metrics: m.route(id, rpcType)}
 		}
 		if byType[service.DefaultBackend] == nil {
 			if len(byType) > 1 {

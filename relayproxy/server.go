@@ -62,6 +62,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register relayer metrics: %w", err)
 	}
+	bounds, err := newAdmission(cfg.Limits, deps.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("register relayer metrics: %w", err)
+	}
 	table, err := newRoutes(cfg, m, deps.Log)
 	if err != nil {
 		return nil, err
@@ -73,7 +77,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		pipeline: &pipeline{
 			routes: table, maxRequestBody: cfg.maxRequestBody(), signers: signersOf(deps.Signers), head: deps.Head,
 			sessions: deps.Sessions, services: deps.Services, verifier: deps.Verifier, publisher: deps.Publisher,
-			meter: deps.Meter, overServicing: cfg.OverServicing,
+			admission: bounds, throttle: newThrottle(cfg.Limits), meter: deps.Meter, overServicing: cfg.OverServicing,
 		},
 		refusals: newRefusals(m, deps.Log), metrics: m, sockets: newSockets(),
 	}

@@ -74,6 +74,8 @@ func (s *Server) Ready() error {
 	switch {
 	case s.draining.Load():
 		return errors.New("shutting down")
+	case s.pipeline.admission.full():
+		return errors.New("too much is in flight")
 	case s.pipeline.head.Latest().Height <= 0:
 		return errors.New("no block seen yet")
 	}

@@ -30,23 +30,26 @@ func (p *pipeline) verify(ctx context.Context, r *relay) *Refusal {
 	if refusal := p.verifySignature(ctx, r); refusal != nil {
 		return refusal
 	}
+	if refusal := p.awaitStart(ctx, r); refusal != nil {
+		return refusal
+	}
 	if refusal := p.verifySession(ctx, r); refusal != nil {
 		return refusal
 	}
 	return p.priceRelay(ctx, r)
 }
 
-// verifyTiming accepts sessions on the chain's session grid that are active or
-// within their grace period. Past the opening of the claim window a relay is
+// verifyTiming accepts sessions on the chain's session grid that are active, within
+// their grace period, or start with the next block. Past the opening of the claim window a relay is
 // not rewarded, so it is not served either.
 func (p *pipeline) verifyTiming(ctx context.Context, r *relay) *Refusal {
 	h := r.header()
 	start, end := h.SessionStartBlockHeight, h.SessionEndBlockHeight
-	head := p.heightFor(ctx, start)
+	head := p.head.Latest().Height
 	if head <= 0 {
 		return refuse(ReasonChain, "the chain's height is not known yet")
 	}
-	if start > head || end-start >= maxSessionBlocks {
+	if start > head+1 || end-start >= maxSessionBlocks {
 		return refuse(ReasonSessionUnknown, "session %d to %d at height %d", start, end, head)
 	}
 	if end < head-maxSessionBlocks {
@@ -67,20 +70,24 @@ func (p *pipeline) verifyTiming(ctx context.Context, r *relay) *Refusal {
 	return nil
 }
 
-// heightFor is the height to judge a session by that starts at start. A gateway
-// can have seen a block that this process is about to see, so the session that
-// starts with the very next block is waited for, shortly.
-func (p *pipeline) heightFor(ctx context.Context, start int64) int64 {
+// awaitStart waits, shortly, for the block that a session starts with: a gateway can
+// have seen a block that this process is about to see. Only who has signed may wait,
+// and only so many: junk must not hold connections.
+func (p *pipeline) awaitStart(ctx context.Context, r *relay) *Refusal {
+	start := r.header().SessionStartBlockHeight
 	head := p.head.Latest().Height
-	if head <= 0 || start != head+1 {
-		return head
+	if start <= head {
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, nextBlockWait)
-	defer cancel()
-	if next, err := p.head.Next(ctx, head); err == nil {
-		return next.Height
+	if p.admission.awaiting.take() {
+		defer p.admission.awaiting.give()
+		ctx, cancel := context.WithTimeout(ctx, nextBlockWait)
+		defer cancel()
+		if next, err := p.head.Next(ctx, head); err == nil && next.Height >= start {
+			return nil
+		}
 	}
-	return head
+	return refuse(ReasonSessionUnknown, "the session starts at %d, the height is %d", start, head)
 }
 
 // verifySignature checks that the application, or a gateway it delegated to,
@@ -95,6 +102,10 @@ func (p *pipeline) verifySignature(ctx context.Context, r *relay) *Refusal {
 	if err != nil {
 		return refuseFor(ReasonMalformed, err, "the request cannot be hashed")
 	}
+	if !p.admission.verifying.take() {
+		return &Refusal{Reason: ReasonOverloaded, Detail: "too many relays wait to be verified"}
+	}
+	defer p.admission.verifying.give()
 	if err := p.verifier.Verify(digest, r.req.Meta.Signature, ring); err != nil {
 		return refuseFor(ReasonBadSignature, err, "the application did not sign this request")
 	}

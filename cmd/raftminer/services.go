@@ -9,12 +9,13 @@ import (
 func serviceConfig(cfg *config.Config) relayproxy.Config {
 	out := relayproxy.Config{
 		Services: make(map[string]relayproxy.Service), OverServicing: cfg.Relayer.RelayMeter.OverServicing,
+		Limits: limits(cfg.Relayer.Limits),
 	}
 	for id, s := range cfg.Services {
 		service := relayproxy.Service{
 			Backends: make(map[relayproxy.RPCType]relayproxy.Pool), DefaultBackend: rpcType(s.DefaultBackend),
 			Timeout: s.Timeout, MaxRequestBody: int(s.MaxRequestBody), MaxResponseBody: int(s.MaxResponseBody),
-			ForwardPocketHeaders: s.ForwardPocketHeaders,
+			ForwardPocketHeaders: s.ForwardPocketHeaders, Rate: relayproxy.Rate(s.Rate),
 		}
 		for name, b := range s.Backends {
 			service.Backends[rpcType(name)] = backendPool(b)
@@ -65,4 +66,11 @@ func authorization(a config.Authentication) string {
 func rpcType(name string) relayproxy.RPCType {
 	t, _ := relayproxy.ParseRPCType(name)
 	return t
+}
+
+func limits(l config.Limits) relayproxy.Limits {
+	return relayproxy.Limits{
+		MaxConcurrent: l.MaxConcurrent, MaxMemory: int(l.MaxMemory),
+		Rate: relayproxy.Rate(l.Rate), PerApplication: relayproxy.Rate(l.PerApplication),
+	}
 }

@@ -1,0 +1,113 @@
+package relayproxy
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Limits of a relayer, over all transports. 0 stands for the default; a Rate of 0
+// does not limit.
+type Limits struct {
+	MaxConcurrent  int // relays in flight
+	MaxMemory      int // bytes of their requests and answers
+	Rate           Rate
+	PerApplication Rate
+}
+
+// Defaults of Limits, generous: they are there to keep a flood from taking all memory.
+const (
+	DefaultMaxConcurrent = 20_000
+	DefaultMaxMemory     = 1 << 30
+)
+
+const (
+	// maxVerifying bounds the signatures that wait for a CPU: some 50 ms of work for
+	// two of them. More only makes those in front late.
+	maxVerifying = 1024
+	// maxAwaiting bounds the relays that wait for the block in which their session
+	// starts.
+	maxAwaiting = 4096
+)
+
+// admission bounds what is in flight. What it refuses has cost nothing: it is asked
+// before a request is decoded. It is safe for concurrent use.
+type admission struct {
+	maxConcurrent, maxMemory int64
+
+	relays, bytes       atomic.Int64
+	verifying, awaiting turns
+}
+
+func newAdmission(l Limits, reg prometheus.Registerer) (*admission, error) {
+	a := &admission{maxConcurrent: int64(l.MaxConcurrent), maxMemory: int64(l.MaxMemory)}
+	a.verifying.most, a.awaiting.most = maxVerifying, maxAwaiting
+	if a.maxConcurrent <= 0 {
+		a.maxConcurrent = DefaultMaxConcurrent
+	}
+	if a.maxMemory <= 0 {
+		a.maxMemory = DefaultMaxMemory
+	}
+	for name, gauge := range map[string]struct {
+		help  string
+		value *atomic.Int64
+	}{
+		"relays_in_flight": {"Relays that are being served.", &a.relays},
+		"in_flight_bytes":  {"Bytes of requests and answers of relays in flight.", &a.bytes},
+	} {
+		if err := reg.Register(prometheus.NewGaugeFunc(
+			prometheus.GaugeOpts{Namespace: "ha_relayer", Name: name, Help: gauge.help},
+			func() float64 { return float64(gauge.value.Load()) })); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// enter admits a relay of so many bytes, which must leave with as many.
+func (a *admission) enter(bytes int) *Refusal {
+	if a.relays.Add(1) > a.maxConcurrent {
+		a.relays.Add(-1)
+		return &Refusal{Reason: ReasonOverloaded, Detail: "too many relays are in flight"}
+	}
+	if refusal := a.grow(bytes); refusal != nil {
+		a.relays.Add(-1)
+		return refusal
+	}
+	return nil
+}
+
+// grow admits more bytes of a relay.
+func (a *admission) grow(bytes int) *Refusal {
+	if a.bytes.Add(int64(bytes)) > a.maxMemory {
+		a.bytes.Add(int64(-bytes))
+		return &Refusal{Reason: ReasonOverloaded, Detail: "relays in flight hold too much memory"}
+	}
+	return nil
+}
+
+func (a *admission) leave(bytes int) {
+	a.bytes.Add(int64(-bytes))
+	a.relays.Add(-1)
+}
+
+// full reports whether a load balancer should send relays elsewhere.
+func (a *admission) full() bool {
+	return 10*a.relays.Load() > 9*a.maxConcurrent || 10*a.bytes.Load() > 9*a.maxMemory
+}
+
+// turns lets so many in at a time, and nobody wait.
+type turns struct {
+	taken atomic.Int64
+	most  int64
+}
+
+func (t *turns) take() bool {
+	if t.taken.Add(1) > t.most {
+		t.taken.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (t *turns) give() { t.taken.Add(-1) }
