@@ -14,16 +14,14 @@ func (c *Client) BlockAt(ctx context.Context, height int64) (Block, error) {
 	return c.blockHashes.get(ctx, height)
 }
 
-func (c *Client) queryBlock(ctx context.Context, height int64) (block Block, err error) {
-	err = c.nodes.comet(ctx, func(rpc *rpchttp.HTTP) error {
+func (c *Client) queryBlock(ctx context.Context, height int64) (Block, error) {
+	return comet(ctx, c.nodes, func(ctx context.Context, rpc *rpchttp.HTTP) (Block, error) {
 		res, err := rpc.Header(ctx, &height)
 		if err != nil {
-			return fmt.Errorf("query header at height %d: %w", height, err)
+			return Block{}, fmt.Errorf("query header at height %d: %w", height, err)
 		}
-		block = Block{Height: height, Hash: res.Header.Hash(), Time: res.Header.Time}
-		return nil
+		return Block{Height: height, Hash: res.Header.Hash(), Time: res.Header.Time}, nil
 	})
-	return block, err
 }
 
 // TxResult is what a block did with a transaction.
@@ -41,27 +39,26 @@ type blockOutcome struct {
 
 // queryOutcome reads a block and its results. The transaction index is not
 // used: full nodes commonly run without one.
-func (c *Client) queryOutcome(ctx context.Context, height int64) (out blockOutcome, err error) {
-	err = c.nodes.comet(ctx, func(rpc *rpchttp.HTTP) error {
+func (c *Client) queryOutcome(ctx context.Context, height int64) (blockOutcome, error) {
+	return comet(ctx, c.nodes, func(ctx context.Context, rpc *rpchttp.HTTP) (out blockOutcome, _ error) {
 		block, err := rpc.Block(ctx, &height)
 		if err != nil {
-			return fmt.Errorf("query block at height %d: %w", height, err)
+			return out, fmt.Errorf("query block at height %d: %w", height, err)
 		}
 		results, err := rpc.BlockResults(ctx, &height)
 		if err != nil {
-			return fmt.Errorf("query block results at height %d: %w", height, err)
+			return out, fmt.Errorf("query block results at height %d: %w", height, err)
 		}
 		if len(results.TxsResults) != len(block.Block.Txs) {
-			return fmt.Errorf("block %d has %d transactions and %d results", height, len(block.Block.Txs), len(results.TxsResults))
+			return out, fmt.Errorf("block %d has %d transactions and %d results", height, len(block.Block.Txs), len(results.TxsResults))
 		}
 		out = blockOutcome{events: results.FinalizeBlockEvents, txs: make(map[[sha256.Size]byte]TxResult)}
 		for i, tx := range block.Block.Txs {
 			r := results.TxsResults[i]
 			out.txs[sha256.Sum256(tx)] = TxResult{Height: height, Code: r.Code, Log: r.Log}
 		}
-		return nil
+		return out, nil
 	})
-	return out, err
 }
 
 // TxResults returns the outcome of every transaction in the block at height, by

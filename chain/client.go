@@ -3,10 +3,8 @@ package chain
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
 	txtypes "github.com/cosmos/cosmos-sdk/types/tx"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	apptypes "github.com/pokt-network/poktroll/x/application/types"
@@ -15,6 +13,7 @@ import (
 	sessiontypes "github.com/pokt-network/poktroll/x/session/types"
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
 	tokenomicstypes "github.com/pokt-network/poktroll/x/tokenomics/types"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // How long answers are kept. What a past height decided never changes; the
@@ -24,10 +23,19 @@ const (
 	immutableTTL = time.Hour
 	paramsTTL    = time.Minute
 	ringTTL      = 15 * time.Second
-	cacheSize    = 20_000
+	// liveTTL is of what the chain itself reads when it decides.
+	liveTTL   = 5 * time.Second
+	cacheSize = 20_000
 	// outcomeBlocks is small: a block's transactions are read soon after it.
 	outcomeBlocks = 64
 )
+
+// Options of a client.
+type Options struct {
+	// Grace is how long answers serve beyond their time while no full node answers.
+	Grace   time.Duration
+	Metrics *Metrics // nil: nobody reads them
+}
 
 // Client answers questions about the chain. It is safe for concurrent use.
 type Client struct {
@@ -59,9 +67,15 @@ type Client struct {
 }
 
 // Dial makes a client of the chain called chainID. It does not wait for the
-// nodes: CheckID does.
-func Dial(chainID string, list []Node) (*Client, error) {
-	n, err := dialNodes(list)
+// nodes: Check does.
+func Dial(chainID string, list []Node, opts Options) (*Client, error) {
+	if opts.Metrics == nil {
+		var err error
+		if opts.Metrics, err = NewMetrics(prometheus.NewRegistry()); err != nil {
+			return nil, err
+		}
+	}
+	n, err := dialNodes(chainID, list, opts.Metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -77,18 +91,21 @@ func Dial(chainID string, list []Node) (*Client, error) {
 		tokenomics:  tokenomicstypes.NewQueryClient(n),
 		tx:          txtypes.NewServiceClient(n),
 	}
-	c.sharedParams = newCached(cacheSize, paramsTTL, c.querySharedParams)
-	c.proofParams = newCached(1, paramsTTL, c.queryProofParams)
-	c.sessions = newCached(cacheSize, immutableTTL, c.querySession)
-	c.applications = newCached(cacheSize, paramsTTL, c.queryApplication)
-	c.tokenomicsParams = newCached(1, paramsTTL, c.queryTokenomicsParams)
-	c.rings = newCached(cacheSize, ringTTL, c.queryRing)
-	c.pubKeys = newCached(cacheSize, immutableTTL, c.queryPubKey)
-	c.difficulties = newCached(cacheSize, immutableTTL, c.queryDifficulty)
-	c.computeUnits = newCached(cacheSize, immutableTTL, c.queryComputeUnits)
-	c.blockHashes = newCached(cacheSize, immutableTTL, c.queryBlock)
-	c.outcomes = newCached(outcomeBlocks, immutableTTL, c.queryOutcome)
-	c.accountNumber = newCached(cacheSize, immutableTTL, c.queryAccountNumber)
+	k := keeping{size: cacheSize, grace: opts.Grace, stale: opts.Metrics.stale}
+	one, recent := k, k
+	one.size, recent.size = 1, outcomeBlocks
+	c.sharedParams = newCached(k, paramsTTL, c.querySharedParams)
+	c.proofParams = newCached(one, liveTTL, c.queryProofParams)
+	c.sessions = newCached(k, immutableTTL, c.querySession)
+	c.applications = newCached(k, paramsTTL, c.queryApplication)
+	c.tokenomicsParams = newCached(one, paramsTTL, c.queryTokenomicsParams)
+	c.rings = newCached(k, ringTTL, c.queryRing)
+	c.pubKeys = newCached(k, immutableTTL, c.queryPubKey)
+	c.difficulties = newCached(k, immutableTTL, c.queryDifficulty)
+	c.computeUnits = newCached(k, immutableTTL, c.queryComputeUnits)
+	c.blockHashes = newCached(k, immutableTTL, c.queryBlock)
+	c.outcomes = newCached(recent, immutableTTL, c.queryOutcome)
+	c.accountNumber = newCached(k, immutableTTL, c.queryAccountNumber)
 	return c, nil
 }
 
@@ -101,37 +118,6 @@ func (c *Client) Close() error { return c.nodes.close() }
 // ErrWrongChain is returned when a full node follows another chain.
 var ErrWrongChain = errors.New("wrong chain")
 
-// CheckID asks a node which chain it follows.
-func (c *Client) CheckID(ctx context.Context) error {
-	latest, err := c.status(ctx)
-	if err != nil {
-		return err
-	}
-	if latest.chainID != c.chainID {
-		return fmt.Errorf("%w: the full node follows %q, chain.id says %q", ErrWrongChain, latest.chainID, c.chainID)
-	}
-	return nil
-}
-
-type nodeStatus struct {
-	chainID string
-	block   Block
-}
-
-// status is the newest block of the preferred node.
-func (c *Client) status(ctx context.Context) (s nodeStatus, err error) {
-	err = c.nodes.comet(ctx, func(rpc *rpchttp.HTTP) error {
-		res, err := rpc.Status(ctx)
-		if err != nil {
-			return fmt.Errorf("query node status: %w", err)
-		}
-		s.chainID = res.NodeInfo.Network
-		s.block = Block{
-			Height: res.SyncInfo.LatestBlockHeight,
-			Hash:   res.SyncInfo.LatestBlockHash,
-			Time:   res.SyncInfo.LatestBlockTime,
-		}
-		return nil
-	})
-	return s, err
-}
+// Check asks every full node which chain it follows and whether it answers
+// queries. The answers are in the order of the configuration.
+func (c *Client) Check(ctx context.Context) []NodeCheck { return c.nodes.check(ctx) }

@@ -2,14 +2,16 @@ package chain
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 )
 
-// How often the feed asks for a new block: a fifth of the observed block time,
-// within these bounds.
+// How often the feed asks each node for a new block: a fifth of the observed block
+// time, within these bounds.
 const (
 	minPoll = 50 * time.Millisecond
 	maxPoll = time.Second
@@ -17,15 +19,16 @@ const (
 	statusTimeout = 3 * time.Second
 )
 
-// Feed follows the chain's head. Every process has its own, so none is blind
-// because another died. Heights only grow.
+// Feed follows the chain's head on all full nodes, so that none of them can hold it
+// up. Every process has its own, so none is blind because another died. Heights only
+// grow.
 type Feed struct {
 	client *Client
 	log    *zap.Logger
 
 	mu      sync.Mutex
 	latest  Block
-	lastErr error
+	lost    error         // why no node can be asked
 	changed chan struct{} // closed and replaced at each new block
 	spacing time.Duration // smoothed time between blocks
 }
@@ -35,36 +38,66 @@ func NewFeed(client *Client, log *zap.Logger) *Feed {
 	return &Feed{client: client, log: log, changed: make(chan struct{})}
 }
 
-// Run follows the chain until ctx ends.
+// Run follows the chain until ctx ends. It also keeps the client's view of which
+// nodes are fit to be asked.
 func (f *Feed) Run(ctx context.Context) error {
-	for {
-		f.poll(ctx)
+	var followers sync.WaitGroup
+	for _, each := range f.client.nodes.list {
+		followers.Go(func() { f.follow(ctx, each) })
+	}
+	followers.Wait()
+	return nil
+}
+
+// follow looks at one node until ctx ends.
+func (f *Feed) follow(ctx context.Context, each *node) {
+	var out error // why it is not asked
+	for ctx.Err() == nil {
+		f.look(ctx, each)
+		if err := f.client.nodes.judge(each); (err == nil) != (out == nil) && ctx.Err() == nil {
+			f.log.Warn("a full node is asked, or not any more", zap.String("node", each.setting), zap.String("host", each.host), zap.NamedError("not, because", err))
+			out = err
+		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(f.interval()):
 		}
 	}
 }
 
-func (f *Feed) poll(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+func (f *Feed) look(ctx context.Context, each *node) {
+	limited, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	s, err := f.client.status(ctx)
+	s, ok := f.client.nodes.look(limited, each)
+	lost := f.client.nodes.lost()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err != nil {
-		if f.lastErr == nil && ctx.Err() == nil {
-			f.log.Warn("block feed lost the chain", zap.Error(err))
+	if ok {
+		f.advance(s.block)
+		f.client.nodes.metrics.head.Set(float64(f.latest.Height))
+	}
+	switch {
+	case lost != nil && f.lost == nil && ctx.Err() == nil:
+		f.log.Warn("block feed lost the chain", zap.Error(lost))
+	case lost == nil && f.lost != nil:
+		f.log.Info("block feed follows the chain again", zap.Int64("height", f.latest.Height))
+	}
+	f.lost = lost
+}
+
+// lost is why no node at all can be asked, or nil.
+func (n *nodes) lost() error {
+	var errs []error
+	for _, each := range n.list {
+		err := n.judge(each)
+		if err == nil && each.use.serves(UseRead) {
+			return nil
 		}
-		f.lastErr = err
-		return
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", each.setting, err))
+		}
 	}
-	if f.lastErr != nil {
-		f.log.Info("block feed follows the chain again", zap.Int64("height", s.block.Height))
-	}
-	f.lastErr = nil
-	f.advance(s.block)
+	return errors.Join(errs...)
 }
 
 // advance moves the head; the caller holds mu.
@@ -94,11 +127,11 @@ func (f *Feed) Latest() Block {
 	return f.latest
 }
 
-// Err is why the newest question to the chain failed, or nil.
+// Err is why no full node can be asked, or nil.
 func (f *Feed) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.lastErr
+	return f.lost
 }
 
 // Next waits until the head is above height and returns it.

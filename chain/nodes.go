@@ -1,131 +1,242 @@
 package chain
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/url"
-	"sync/atomic"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
 
 	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 )
-
-// Node is one full node. The scheme of each URL decides on TLS.
-type Node struct {
-	RPC  string // CometBFT RPC, http:// or https://
-	GRPC string // cosmos gRPC, http:// or https://
-}
 
 // ErrNoNode is returned when no configured full node answered.
 var ErrNoNode = errors.New("no full node answered")
 
-// nodes is a set of full nodes that is used as one: a call goes to the
-// preferred node and, if that one cannot be reached, to the next. It implements
-// grpc.ClientConnInterface, so every query client runs over it unchanged.
+const (
+	// hedgeAfter is how long one node is waited for before the next is asked the
+	// same. It is far above an ordinary answer.
+	hedgeAfter = 250 * time.Millisecond
+	// attemptTimeout bounds one node's answer.
+	attemptTimeout = 10 * time.Second
+	// broadcasters get a transaction at once: one that drops it must not cost a window.
+	broadcasters = 2
+)
+
+// nodes is a set of full nodes that is used as one: the first of the
+// configuration that follows the chain is asked, and the next when it does not
+// answer. It implements grpc.ClientConnInterface, so every query client runs over
+// it unchanged.
 type nodes struct {
-	grpc      []*grpc.ClientConn
-	rpc       []*rpchttp.HTTP
-	preferred atomic.Int64
+	chainID string
+	list    []*node
+	metrics *Metrics
+
+	mu        sync.Mutex
+	best      Block     // the highest that any node of this chain has shown
+	bestSince time.Time // when it was first seen
 }
 
-func dialNodes(list []Node) (*nodes, error) {
+func dialNodes(chainID string, list []Node, metrics *Metrics) (*nodes, error) {
 	if len(list) == 0 {
 		return nil, errors.New("no full node is configured (chain.nodes)")
 	}
-	n := &nodes{}
-	for _, node := range list {
-		conn, err := dialGRPC(node.GRPC)
+	n := &nodes{chainID: chainID, metrics: metrics}
+	for i, each := range list {
+		made, err := dialNode(i, each)
 		if err != nil {
 			return nil, errors.Join(err, n.close())
 		}
-		n.grpc = append(n.grpc, conn)
-		rpc, err := rpchttp.New(node.RPC, "/websocket")
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("chain rpc %s: %w", node.RPC, err), n.close())
+		n.list = append(n.list, made)
+	}
+	for _, use := range []Use{UseRead, UseBroadcast} {
+		if !slices.ContainsFunc(n.list, func(each *node) bool { return each.use.serves(use) }) {
+			return nil, errors.Join(errors.New("chain.nodes: no node may be read from, or none takes transactions (use)"), n.close())
 		}
-		n.rpc = append(n.rpc, rpc)
 	}
 	return n, nil
 }
 
-func dialGRPC(raw string) (*grpc.ClientConn, error) {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return nil, fmt.Errorf("chain grpc url %q: %w", raw, err)
+// look asks a node for its newest block and notes what it says. ok is false if
+// the block is none of this chain.
+func (n *nodes) look(ctx context.Context, each *node) (s sight, ok bool) {
+	s = each.look(ctx)
+	if s.err == nil && s.chainID == n.chainID {
+		n.mu.Lock()
+		if s.block.Height > n.best.Height {
+			n.best, n.bestSince = s.block, time.Now()
+		}
+		n.mu.Unlock()
 	}
-	var creds credentials.TransportCredentials
-	switch u.Scheme {
-	case "http":
-		creds = insecure.NewCredentials()
-	case "https":
-		creds = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
-	default:
-		return nil, fmt.Errorf("chain grpc url %q: scheme must be http or https", raw)
+	n.metrics.saw(each, s, n.judge(each))
+	return s, s.err == nil && s.chainID == n.chainID
+}
+
+// judge is why a node is not asked, nil if it is.
+func (n *nodes) judge(each *node) error {
+	n.mu.Lock()
+	best, since := n.best, n.bestSince
+	n.mu.Unlock()
+	return each.sight().judgement(n.chainID, best, time.Since(since))
+}
+
+// order is who to ask, the best first: those that have the newest block, those that
+// follow, then, rather than nobody, those that do not. A node of another chain is
+// never asked.
+func (n *nodes) order(use Use) []*node {
+	n.mu.Lock()
+	best := n.best.Height
+	n.mu.Unlock()
+	rank := make(map[*node]int, len(n.list))
+	var order []*node
+	for _, each := range n.list {
+		err := n.judge(each)
+		if !each.use.serves(use) || errors.Is(err, ErrWrongChain) {
+			continue
+		}
+		switch {
+		case err != nil:
+			rank[each] = 2
+		case each.sight().block.Height < best:
+			rank[each] = 1
+		}
+		order = append(order, each)
 	}
-	conn, err := grpc.NewClient(u.Host, grpc.WithTransportCredentials(creds))
-	if err != nil {
-		return nil, fmt.Errorf("chain grpc %s: %w", raw, err)
+	slices.SortStableFunc(order, func(a, b *node) int { return rank[a] - rank[b] })
+	return order
+}
+
+// ask puts a question to one node after the other until one answers; a slow one
+// only keeps the next waiting for hedgeAfter. An answer, even a refusal, is final.
+func ask[T any](ctx context.Context, n *nodes, order []*node, question func(context.Context, *node) (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+		by    *node
 	}
-	return conn, nil
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // those that were too slow
+	answers := make(chan answer, len(order))
+	next, open := 0, 0
+	put := func() {
+		each := order[next]
+		next, open = next+1, open+1
+		go func() {
+			ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+			defer cancel()
+			value, err := question(ctx, each)
+			answers <- answer{value, err, each}
+		}()
+	}
+	var none T
+	var errs []error
+	if len(order) == 0 {
+		return none, fmt.Errorf("%w: %w", ErrNoNode, n.lost())
+	}
+	for {
+		var slow <-chan time.Time
+		if open == 0 {
+			if next == len(order) {
+				return none, fmt.Errorf("%w: %w", ErrNoNode, errors.Join(errs...))
+			}
+			put()
+		}
+		if next < len(order) {
+			slow = time.After(hedgeAfter)
+		}
+		select {
+		case <-slow:
+			n.metrics.hedged.Inc()
+			put()
+		case <-ctx.Done():
+			return none, context.Cause(ctx)
+		case a := <-answers:
+			open--
+			if ctx.Err() != nil || !passedOn(a.err) {
+				return a.value, a.err
+			}
+			if unreachable(a.err) {
+				a.by.fail(a.err)
+			}
+			errs = append(errs, fmt.Errorf("%s: %w", a.by.setting, a.err))
+		}
+	}
 }
 
 // Invoke implements grpc.ClientConnInterface.
 func (n *nodes) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
-	return n.try(ctx, func(i int) error { return n.grpc[i].Invoke(ctx, method, args, reply, opts...) })
-}
-
-// NewStream implements grpc.ClientConnInterface.
-func (n *nodes) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (stream grpc.ClientStream, err error) {
-	err = n.try(ctx, func(i int) error {
-		stream, err = n.grpc[i].NewStream(ctx, desc, method, opts...)
-		return err
+	// Two nodes may be answering: each gets a reply of its own to write to.
+	into := reflect.ValueOf(reply).Elem()
+	got, err := ask(ctx, n, n.order(UseRead), func(ctx context.Context, each *node) (reflect.Value, error) {
+		own := reflect.New(into.Type())
+		return own, each.grpc.Invoke(ctx, method, args, own.Interface(), opts...)
 	})
-	return stream, err
+	if err != nil {
+		return err
+	}
+	into.Set(got.Elem())
+	return nil
 }
 
-// comet calls f with the CometBFT RPC clients until one answers.
-func (n *nodes) comet(ctx context.Context, f func(*rpchttp.HTTP) error) error {
-	return n.try(ctx, func(i int) error { return f(n.rpc[i]) })
+// NewStream completes grpc.ClientConnInterface.
+func (n *nodes) NewStream(_ context.Context, _ *grpc.StreamDesc, method string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
+	return nil, status.Errorf(codes.Unimplemented, "%s is a stream, and no query of ours is", method)
 }
 
-// try calls f with node indexes, the preferred one first, and moves on only
-// when a node could not be reached: an answer, even a refusal, is final.
-func (n *nodes) try(ctx context.Context, f func(i int) error) error {
-	first := int(n.preferred.Load())
+// comet puts a question to the CometBFT RPC of the nodes.
+func comet[T any](ctx context.Context, n *nodes, question func(context.Context, *rpchttp.HTTP) (T, error)) (T, error) {
+	return ask(ctx, n, n.order(UseRead), func(ctx context.Context, each *node) (T, error) { return question(ctx, each.rpc) })
+}
+
+// spread hands something to several nodes at once. One that takes it is enough; if
+// none does, a refusal says more than a node that is out of reach.
+func (n *nodes) spread(ctx context.Context, hand func(context.Context, *rpchttp.HTTP) error) error {
+	order := n.order(UseBroadcast)
+	results := make(chan error, len(order))
+	first := order[:min(broadcasters, len(order))]
+	for _, each := range first {
+		go func() {
+			_, err := ask(context.WithoutCancel(ctx), n, []*node{each}, func(ctx context.Context, each *node) (struct{}, error) {
+				return struct{}{}, hand(ctx, each.rpc)
+			})
+			results <- err
+		}()
+	}
+	var refused error
 	var errs []error
-	for offset := range n.grpc {
-		i := (first + offset) % len(n.grpc)
-		err := f(i)
-		if err == nil || !unreachable(err) || ctx.Err() != nil {
-			if offset > 0 {
-				n.preferred.Store(int64(i))
+	for range first {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-results:
+			if err == nil {
+				return nil
 			}
-			return err
+			if !errors.Is(err, ErrNoNode) {
+				refused = errors.Join(refused, err)
+			}
+			errs = append(errs, err)
 		}
-		errs = append(errs, err)
 	}
-	return fmt.Errorf("%w: %w", ErrNoNode, errors.Join(errs...))
-}
-
-// unreachable tells a dead connection from a node's answer.
-func unreachable(err error) bool {
-	if s, ok := status.FromError(err); ok {
-		return s.Code() == codes.Unavailable
+	if refused != nil || len(first) == len(order) {
+		return cmp.Or(refused, errors.Join(errs...))
 	}
-	var netErr *url.Error
-	return errors.As(err, &netErr)
+	_, err := ask(ctx, n, order[len(first):], func(ctx context.Context, each *node) (struct{}, error) {
+		return struct{}{}, hand(ctx, each.rpc)
+	})
+	return err
 }
 
 func (n *nodes) close() error {
 	var errs []error
-	for _, conn := range n.grpc {
-		errs = append(errs, conn.Close())
+	for _, each := range n.list {
+		errs = append(errs, each.close())
 	}
 	return errors.Join(errs...)
 }

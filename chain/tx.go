@@ -101,10 +101,10 @@ func (c *Client) Simulate(ctx context.Context, tx []byte) (uint64, error) {
 // mempool. Being taken is no promise of inclusion either.
 var ErrTxRefused = errors.New("transaction refused by the node")
 
-// Broadcast hands signed bytes to a node. Handing in the same bytes twice is
+// Broadcast hands signed bytes to full nodes. Handing in the same bytes twice is
 // harmless: the chain runs them at most once.
 func (c *Client) Broadcast(ctx context.Context, tx []byte) error {
-	return c.nodes.comet(ctx, func(rpc *rpchttp.HTTP) error {
+	return c.nodes.spread(ctx, func(ctx context.Context, rpc *rpchttp.HTTP) error {
 		res, err := rpc.BroadcastTxSync(ctx, tx)
 		if err != nil && strings.Contains(err.Error(), mempool.ErrTxInCache.Error()) {
 			return nil // the node has these bytes already

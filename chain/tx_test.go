@@ -23,7 +23,7 @@ func testKey(t *testing.T) *SupplierKey {
 
 func offlineClient() *Client {
 	c := &Client{chainID: "test"}
-	c.accountNumber = newCached(1, time.Hour, func(context.Context, string) (uint64, error) { return 7, nil })
+	c.accountNumber = newCached(keeping{size: 1}, time.Hour, func(context.Context, string) (uint64, error) { return 7, nil })
 	return c
 }
 

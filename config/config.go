@@ -36,14 +36,16 @@ type Config struct {
 
 // Chain names the network and the full nodes to ask, the preferred one first.
 type Chain struct {
-	ID    string `yaml:"id" required:"yes" doc:"chain id, part of every Redis key and of every signature"`
-	Nodes []Node `yaml:"nodes" required:"yes" local:"yes" doc:"full nodes; a call goes to the next one when one cannot be reached"`
+	ID    string        `yaml:"id" required:"yes" doc:"chain id, part of every Redis key and of every signature"`
+	Nodes []Node        `yaml:"nodes" required:"yes" local:"yes" doc:"full nodes; the first that follows the chain is asked, then the others"`
+	Grace time.Duration `yaml:"grace" doc:"how long answers of the chain serve beyond their time while no full node answers; a relay served then may turn out unpaid"`
 }
 
 // Node is one full node. The scheme decides on TLS.
 type Node struct {
 	RPC  string `yaml:"rpc" required:"yes" doc:"CometBFT RPC URL, http or https"`
 	GRPC string `yaml:"grpc" required:"yes" doc:"cosmos gRPC URL, http or https"`
+	Use  string `yaml:"use" doc:"what the node is asked for: all, read or broadcast; default: all"`
 }
 
 // Namespace prefixes every key; chain id and cluster id are added to it.

@@ -5,6 +5,7 @@ import "time"
 // Default is the configuration before a file is read.
 func Default() Config {
 	return Config{
+		Chain:   Chain{Grace: 2 * time.Minute},
 		Redis:   Redis{ReplicaWait: 100 * time.Millisecond, Namespace: Namespace{BasePrefix: "rm"}},
 		Cluster: Cluster{Partitions: 16},
 		Miner: Miner{

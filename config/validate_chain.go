@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 func (v *validator) chain() {
 	v.required("chain", struct {
@@ -19,5 +22,16 @@ func (v *validator) chain() {
 			v.bad(at+".rpc", "is listed twice")
 		}
 		seen[n.RPC] = true
+		if n.Use != "" {
+			v.oneOf(at+".use", n.Use, "all", "read", "broadcast")
+		}
+	}
+	for _, use := range []string{"read", "broadcast"} {
+		if !slices.ContainsFunc(v.cfg.Chain.Nodes, func(n Node) bool { return n.Use == "" || n.Use == "all" || n.Use == use }) && len(seen) > 0 {
+			v.bad("chain.nodes", "has no node to %s (use)", map[string]string{"read": "read from", "broadcast": "send transactions to"}[use])
+		}
+	}
+	if v.cfg.Chain.Grace < 0 {
+		v.bad("chain.grace", "must not be negative")
 	}
 }

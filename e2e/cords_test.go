@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -24,11 +23,8 @@ func newCords(t *testing.T) *cords {
 	return c
 }
 
-// edit plugs the cords into a miner's configuration.
+// edit plugs the cords into a configuration.
 func (c *cords) edit(name string, config map[string]any) {
-	if !strings.HasPrefix(name, "miner") {
-		return
-	}
 	redis := config["redis"].(map[string]any)
 	redis["url"] = c.through(name+"/redis", redis["url"].(string))
 	node := config["chain"].(map[string]any)["nodes"].([]any)[0].(map[string]any)

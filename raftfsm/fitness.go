@@ -24,8 +24,9 @@ const (
 	needInterval = 500 * time.Millisecond
 	needTimeout  = time.Second
 	// unfitPatience is how long a leader misses something before it hands over: a
-	// hiccup costs less than a change of leaders.
-	unfitPatience = 2 * time.Second
+	// hiccup costs less than a change of leaders, and what everybody misses has to
+	// be noticed by everybody first.
+	unfitPatience = 3 * time.Second
 	// yieldEvery bounds how often leadership changes hands for such a reason in the
 	// whole group, however often connections come and go.
 	yieldEvery = 30 * time.Second

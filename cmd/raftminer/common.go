@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -57,11 +56,8 @@ func newCommon(path string, role config.Role) (*common, error) {
 	if err != nil {
 		return nil, err
 	}
-	var nodes []chain.Node
-	for _, n := range cfg.Chain.Nodes {
-		nodes = append(nodes, chain.Node{RPC: n.RPC, GRPC: n.GRPC})
-	}
-	client, err := chain.Dial(cfg.Chain.ID, nodes)
+	registry := newRegistry()
+	client, err := newChain(cfg.Chain, registry)
 	if err != nil {
 		return nil, err
 	}
@@ -69,23 +65,10 @@ func newCommon(path string, role config.Role) (*common, error) {
 		return nil, err
 	}
 	return &common{
-		cfg: cfg, log: log, registry: newRegistry(), chain: client, feed: chain.NewFeed(client, log),
+		cfg: cfg, log: log, registry: registry, chain: client, feed: chain.NewFeed(client, log),
 		redis: rdb, keys: keys,
 		names: namesOf(cfg),
 	}, nil
-}
-
-// checkChain refuses to work for another chain than the configured one. A node
-// that does not answer yet is no reason not to start: readiness tells.
-func checkChain(client *chain.Client, log *zap.Logger) error {
-	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
-	defer cancel()
-	err := client.CheckID(ctx)
-	if err == nil || errors.Is(err, chain.ErrWrongChain) {
-		return err
-	}
-	log.Warn("the chain cannot be asked for its id yet", zap.Error(err))
-	return nil
 }
 
 // warnOfRedis names settings of Redis that may cost relays one day.

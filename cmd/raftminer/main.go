@@ -20,6 +20,7 @@ import (
 const (
 	exitFailed       = 1
 	exitUsage        = 2
+	exitDegraded     = 3
 	exitNotFound     = 4
 	exitInvalidInput = 5
 	exitRefused      = 8
@@ -47,6 +48,8 @@ func execute(ctx context.Context, args []string) int {
 		return exitInvalidInput
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, errNodes):
+		return exitDegraded
 	case errors.Is(err, ingest.ErrUnknownSession):
 		return exitNotFound
 	case errors.Is(err, errNotConfirmed):
@@ -69,6 +72,6 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(minerCommand(), relayerCommand(), configCommand(), redisCommand())
+	root.AddCommand(minerCommand(), relayerCommand(), configCommand(), chainCommand(), redisCommand())
 	return root
 }

@@ -59,8 +59,8 @@ func (v *redisView) verb(use, short string, most int, show func(ctx context.Cont
 
 // with connects for one command.
 func (v *redisView) with(cmd *cobra.Command, do func(ctx context.Context) error) error {
-	if v.output != "table" && v.output != "json" {
-		return usageError{fmt.Errorf("-o must be table or json, not %q", v.output)}
+	if err := checkOutput(v.output); err != nil {
+		return err
 	}
 	cfg, err := config.Load(v.config, config.RoleAny)
 	if err != nil {

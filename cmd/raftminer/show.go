@@ -12,6 +12,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// checkOutput refuses formats that show does not know.
+func checkOutput(format string) error {
+	if format != "table" && format != "json" {
+		return usageError{fmt.Errorf("-o must be table or json, not %q", format)}
+	}
+	return nil
+}
+
 // show prints rows as a table or as a JSON list. Fields are named by their json
 // tags; "-" is left out.
 func show[T any](cmd *cobra.Command, format string, rows []T) error {

@@ -69,7 +69,7 @@ func serve(ctx context.Context, cfg *config.Config, ours bool) error {
 	for _, n := range cfg.Chain.Nodes {
 		nodes = append(nodes, chain.Node{RPC: n.RPC, GRPC: n.GRPC})
 	}
-	client, err := chain.Dial(cfg.Chain.ID, nodes)
+	client, err := chain.Dial(cfg.Chain.ID, nodes, chain.Options{})
 	if err != nil {
 		return err
 	}

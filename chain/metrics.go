@@ -1,0 +1,53 @@
+package chain
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are about the full nodes.
+type Metrics struct {
+	up, height *prometheus.GaugeVec
+	head       prometheus.Gauge
+	hedged     prometheus.Counter
+	stale      prometheus.Counter
+}
+
+// NewMetrics registers them.
+func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ha_chain_node_up", Help: "1 while a full node follows the chain and is asked, by host.",
+		}, []string{"node"}),
+		height: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ha_chain_node_height", Help: "Newest block of a full node, by host.",
+		}, []string{"node"}),
+		head: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ha_chain_block_height", Help: "Newest block that this process has seen on any full node.",
+		}),
+		hedged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ha_chain_hedged_total", Help: "Questions that a second full node was asked because the first was slow.",
+		}),
+		stale: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ha_chain_stale_answers_total", Help: "Times that an answer served on because no full node answered.",
+		}),
+	}
+	for _, c := range []prometheus.Collector{m.up, m.height, m.head, m.hedged, m.stale} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register chain metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *Metrics) saw(n *node, s sight, judgement error) {
+	up := 1.0
+	if judgement != nil {
+		up = 0
+	}
+	m.up.WithLabelValues(n.host).Set(up)
+	if s.block.Height > 0 {
+		m.height.WithLabelValues(n.host).Set(float64(s.block.Height))
+	}
+}
