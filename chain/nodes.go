@@ -24,7 +24,7 @@ const (
 	// same. It is far above an ordinary answer.
 	hedgeAfter = 250 * time.Millisecond
 	// attemptTimeout bounds one node's answer.
-	attemptTimeout = 10 * time.Second
+	attemptTimeout = 5 * time.Second
 	// broadcasters get a transaction at once: one that drops it must not cost a window.
 	broadcasters = 2
 )

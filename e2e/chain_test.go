@@ -71,7 +71,7 @@ func TestChainNodes(t *testing.T) {
 func TestChainAway(t *testing.T) {
 	c := newCords(t)
 	params := pocketchain.DefaultParams()
-	params.BlocksPerSession = 120
+	params.BlocksPerSession = 130
 	n, ctx := startOptions(t, devnet.Options{Edit: c.edit, Chain: pocketchain.Options{Params: &params}})
 	b := newBadInput(t, ctx, n)
 	freshSession(b)
@@ -79,7 +79,7 @@ func TestChainAway(t *testing.T) {
 	for _, p := range n.processes() {
 		cords = append(cords, p.Name+"/chain")
 	}
-	const relays, perSecond, known = 750, 30, 60
+	const relays, perSecond, known = 930, 30, 60
 	hold, away := sync.Once{}, make(chan struct{})
 	report, err := n.Drive(ctx, devnet.DriveOptions{Relays: relays, RPS: perSecond, Sessions: 1, Progress: func(p devnet.Progress) {
 		switch {
