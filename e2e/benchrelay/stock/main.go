@@ -26,6 +26,7 @@ import (
 	"github.com/raftminer/raftminer/ingest"
 	"github.com/raftminer/raftminer/ingest/spool"
 	"github.com/raftminer/raftminer/relayproxy"
+	"github.com/raftminer/raftminer/relayproxy/meter"
 )
 
 const drainTime = 5 * time.Second
@@ -92,8 +93,12 @@ func serve(ctx context.Context, cfg *config.Config, ours bool) error {
 	go held.Run(ctx)
 	feed := chain.NewFeed(client, zap.NewNop())
 	go func() { _ = feed.Run(ctx) }() // ends with ctx, without an error
+	opts := cfg.Relayer.RelayMeter
+	budgets := meter.New(meter.Options{Grace: opts.RedisGrace, MaxLease: int64(opts.MaxLease)},
+		client, meter.NewRedisLedger(rdb, names), registry, zap.NewNop())
+	go budgets.Run(ctx, func() int64 { return feed.Latest().Height })
 	deps := relayproxy.Deps{
-		Head: feed, Sessions: client, Services: client, Publisher: held, Registerer: registry, Log: zap.NewNop(),
+		Head: feed, Sessions: client, Services: client, Publisher: held, Meter: budgets, Registerer: registry, Log: zap.NewNop(),
 	}
 	if err := addCrypto(&deps, cfg.Keys.File, ours); err != nil {
 		return err
