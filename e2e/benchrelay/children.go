@@ -38,17 +38,37 @@ func runChild(ctx context.Context, args []string) error {
 	return fmt.Errorf("unknown arguments %q", args)
 }
 
-func startClient(addr string, conns int) (*relayload.Client, error) {
+// priority is the command that runs the one after it ahead of everything else.
+func (o options) priority() []string {
+	if !o.realtime {
+		return nil
+	}
+	return []string{"chrt", "--rr", "1"}
+}
+
+// hasten gives a process that runs already the same.
+func (o options) hasten(pid int) error {
+	if !o.realtime {
+		return nil
+	}
+	if out, err := exec.Command("chrt", "--all-tasks", "--rr", "--pid", "1", strconv.Itoa(pid)).CombinedOutput(); err != nil {
+		return fmt.Errorf("priority of redis-server: %w: %s", err, out)
+	}
+	return nil
+}
+
+func startClient(addr string, conns int, priority []string) (*relayload.Client, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return relayload.StartClient(self, roleClient, addr, strconv.Itoa(conns))
+	command := append(priority, self, roleClient, addr, strconv.Itoa(conns))
+	return relayload.StartClient(command[0], command[1:]...)
 }
 
 // startBackend lets a child serve on our listener, until stop or our end closes
 // its input.
-func startBackend() (url string, stop func() error, err error) {
+func startBackend(priority []string) (url string, stop func() error, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, fmt.Errorf("backend: %w", err)
@@ -63,7 +83,8 @@ func startBackend() (url string, stop func() error, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	cmd := exec.Command(self, roleBackend)
+	command := append(priority, self, roleBackend)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.ExtraFiles, cmd.Stderr = []*os.File{file}, os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {

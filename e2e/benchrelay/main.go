@@ -16,6 +16,7 @@ type options struct {
 	core, conns         int
 	rounds, relays      int
 	load                float64
+	realtime            bool
 }
 
 // report is the JSON object; the names are a contract of `make bench-relay`.
@@ -64,6 +65,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "turns of each relayer")
 	flag.IntVar(&o.relays, "relays", 3000, "relays of our turn; stock has a third")
 	flag.Float64Var(&o.load, "load", 0.6, "equal load, as a part of what stock can carry")
+	flag.BoolVar(&o.realtime, "realtime", false, "real-time priority (root) for relayers, clients, backend and Redis, on a machine with busy neighbours")
 	flag.Parse()
 	result, err := measure(ctx, o)
 	fail(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,7 +60,7 @@ func startNetwork(ctx context.Context, o options) (*network, error) {
 }
 
 func (n *network) start(ctx context.Context, o options) error {
-	backend, stopBackend, err := startBackend()
+	backend, stopBackend, err := startBackend(o.priority())
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func (n *network) start(ctx context.Context, o options) error {
 	params := pocketchain.DefaultParams()
 	params.BlocksPerSession = blocksInSession
 	pin := func(program ...string) []string {
-		return append([]string{"taskset", "-c", strconv.Itoa(o.core)}, program...)
+		return slices.Concat([]string{"taskset", "-c", strconv.Itoa(o.core)}, o.priority(), program)
 	}
 	n.Devnet, err = devnet.Start(ctx, devnet.Options{
 		Chain: pocketchain.Options{
@@ -91,7 +92,7 @@ func (n *network) start(ctx context.Context, o options) error {
 		if got, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", r.PID)); got != want {
 			return fmt.Errorf("%s runs %s, not %s", r.Name, got, want)
 		}
-		client, err := startClient(strings.TrimPrefix(r.URLs["jsonrpc"], "http://"), o.conns)
+		client, err := startClient(strings.TrimPrefix(r.URLs["jsonrpc"], "http://"), o.conns, o.priority())
 		if err != nil {
 			return err
 		}
@@ -99,5 +100,5 @@ func (n *network) start(ctx context.Context, o options) error {
 		contestants[i] = &contestant{name: r.Name, pid: r.PID, ops: strings.TrimSuffix(r.MetricsURL, "/metrics"), client: client}
 	}
 	n.ours, n.stock = contestants[0], contestants[1]
-	return nil
+	return o.hasten(n.Redis().PID())
 }

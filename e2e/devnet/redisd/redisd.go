@@ -145,6 +145,14 @@ func (s *Server) Addr() string { return s.addr }
 // URL is the address as clients take it.
 func (s *Server) URL() string { return "redis://" + s.addr + "/0" }
 
+// PID is redis-server's process, 0 for none.
+func (s *Server) PID() int {
+	if s.child == nil {
+		return 0
+	}
+	return s.child.PID()
+}
+
 // Signal sends a signal to redis-server; miniredis has no process to send to.
 func (s *Server) Signal(sig os.Signal) error {
 	if s.child == nil {
