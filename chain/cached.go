@@ -6,18 +6,26 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // cached is a bounded read-through cache. Concurrent loads of one key are one
-// query (otter calls the loader once per key), and errors are not kept.
+// query (otter calls the loader once per key). Of errors only one is kept, for a
+// moment: that something does not exist. Junk that names it again and again is not
+// worth a query each.
 //
 // An answer that is older than its time to live is asked for again while it is
 // still given: nobody waits for the chain who asked before. If no node answers it
 // serves on for the grace.
 type cached[K comparable, V any] struct {
 	cache  *otter.Cache[K, V]
+	absent *otter.Cache[K, error]
 	loader otter.Loader[K, V]
 }
+
+// absentTTL is short: what does not exist may be staked with the next block.
+const absentTTL = 2 * time.Second
 
 // keeping is how long answers are kept.
 type keeping struct {
@@ -35,13 +43,27 @@ func newCached[K comparable, V any](k keeping, ttl time.Duration, load func(cont
 			RefreshCalculator: otter.RefreshWriting[K, V](ttl),
 			Logger:            &otter.NoopLogger{}, // the feed says that nodes are away, once
 		}),
+		absent: otter.Must(&otter.Options[K, error]{MaximumSize: k.size, ExpiryCalculator: otter.ExpiryWriting[K, error](absentTTL)}),
 		loader: loader[K, V]{load, k.stale},
 	}
 }
 
 func (c *cached[K, V]) get(ctx context.Context, key K) (V, error) {
-	return c.cache.Get(ctx, key, c.loader)
+	if c.absent.EstimatedSize() > 0 {
+		if err, known := c.absent.GetIfPresent(key); known {
+			var none V
+			return none, err
+		}
+	}
+	value, err := c.cache.Get(ctx, key, c.loader)
+	if err != nil && Absent(err) {
+		c.absent.Set(key, err)
+	}
+	return value, err
 }
+
+// Absent says that the chain was asked for something that does not exist.
+func Absent(err error) bool { return status.Code(err) == codes.NotFound }
 
 type loader[K comparable, V any] struct {
 	load  func(context.Context, K) (V, error)

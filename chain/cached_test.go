@@ -2,12 +2,15 @@ package chain
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // While the chain is away what was known serves on for the grace, and no longer.
@@ -52,4 +55,27 @@ func BenchmarkCached(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// What does not exist is asked for once, and again a little later.
+func TestAbsenceIsRemembered(t *testing.T) {
+	var asked atomic.Int64
+	var there atomic.Bool
+	c := newCached(keeping{size: 10}, time.Hour, func(context.Context, string) (int, error) {
+		asked.Add(1)
+		if there.Load() {
+			return 1, nil
+		}
+		return 0, fmt.Errorf("query application: %w", status.Error(codes.NotFound, "no such application"))
+	})
+	for range 100 {
+		if _, err := c.get(context.Background(), "app"); !Absent(err) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if got := asked.Load(); got > 2 { // two if the machine stood still for absentTTL
+		t.Errorf("asked %d times", got)
+	}
+	there.Store(true)
+	eventually(t, "it is found", func() bool { got, err := c.get(context.Background(), "app"); return err == nil && got == 1 })
 }

@@ -1,6 +1,7 @@
 package relayproxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"net"
@@ -246,6 +247,7 @@ type fakeChain struct {
 	computeUnits uint64
 	budget       int64 // relays
 	err          error
+	ringErr      error
 }
 
 func (c *fakeChain) setHeight(h int64) {
@@ -288,7 +290,9 @@ func (c *fakeChain) Session(context.Context, string, string, int64) (*sessiontyp
 	return c.session, c.err
 }
 
-func (c *fakeChain) RingKeys(context.Context, string, int64) ([][]byte, error) { return c.ring, c.err }
+func (c *fakeChain) RingKeys(context.Context, string, int64) ([][]byte, error) {
+	return c.ring, cmp.Or(c.ringErr, c.err)
+}
 
 func (c *fakeChain) Difficulty(context.Context, string, int64) ([]byte, error) {
 	return c.target, c.err

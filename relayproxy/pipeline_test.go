@@ -14,6 +14,8 @@ import (
 	sdktypes "github.com/pokt-network/shannon-sdk/types"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/valyala/fasthttp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/raftminer/raftminer/ingest"
@@ -153,6 +155,7 @@ func TestRefusals(t *testing.T) {
 		{"another session id", nil, change(func(r *servicetypes.RelayRequest) { r.Meta.SessionHeader.SessionId = "session-2" }), nil, codespaceAuth, 1, ReasonSessionMismatch},
 		{"supplier not in the session", func(w *world) { w.chain.session.Suppliers[0] = &sharedtypes.Supplier{OperatorAddress: address(t, "x")} }, valid, nil, codespaceAuth, 2, ReasonSupplierNotInSession},
 		{"chain away", func(w *world) { w.chain.err = errors.New("connection refused") }, valid, nil, codespaceProxy, 5, ReasonChain},
+		{"no such application", func(w *world) { w.chain.ringErr = status.Error(codes.NotFound, "no such application") }, valid, nil, codespaceProxy, 6, ReasonSessionUnknown},
 		{"short target", func(w *world) { w.chain.target = []byte{1} }, valid, nil, codespaceProxy, 5, ReasonChain},
 		{"payload is not HTTP", nil, change(func(r *servicetypes.RelayRequest) { r.Payload = []byte("\xff\xff") }), nil, codespaceProxy, 14, ReasonMalformed},
 		{"path climbs", nil, func(w *world) []byte {

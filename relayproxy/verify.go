@@ -96,6 +96,9 @@ func (p *pipeline) verifySignature(ctx context.Context, r *relay) *Refusal {
 	h := r.header()
 	ring, err := p.sessions.RingKeys(ctx, h.ApplicationAddress, h.SessionEndBlockHeight)
 	if err != nil {
+		if chain.Absent(err) {
+			return refuseFor(ReasonSessionUnknown, err, "the application does not exist")
+		}
 		return refuseFor(ReasonChain, err, "the application's ring is not known")
 	}
 	digest, err := digestOf(&r.req)
