@@ -62,7 +62,7 @@ func dialNode(number int, n Node) (*node, error) {
 		return nil, fmt.Errorf("%s.rpc: %w", made.setting, err)
 	}
 	made.host = u.Host
-	if made.grpc, err = dialGRPC(n.GRPC); err != nil {
+	if made.grpc, err = DialGRPC(n.GRPC); err != nil {
 		return nil, fmt.Errorf("%s.grpc: %w", made.setting, err)
 	}
 	if made.rpc, err = rpchttp.New(n.RPC, "/websocket"); err != nil {
@@ -71,7 +71,9 @@ func dialNode(number int, n Node) (*node, error) {
 	return made, nil
 }
 
-func dialGRPC(raw string) (*grpc.ClientConn, error) {
+// DialGRPC makes a connection to the gRPC server of one full node, whose URL's
+// scheme decides on TLS. It does not wait for the node.
+func DialGRPC(raw string) (*grpc.ClientConn, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("url %q: %w", raw, err)

@@ -16,8 +16,8 @@ import (
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
 
 	"github.com/raftminer/raftminer/e2e/devnet/backends"
-	"github.com/raftminer/raftminer/e2e/devnet/gateway"
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
+	"github.com/raftminer/raftminer/relayproxy/gateway"
 )
 
 // Relays over gRPC, to a gRPC backend, on the port of all the others: the chain pays

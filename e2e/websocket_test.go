@@ -11,8 +11,8 @@ import (
 	tokenomicstypes "github.com/pokt-network/poktroll/x/tokenomics/types"
 
 	"github.com/raftminer/raftminer/e2e/devnet"
-	"github.com/raftminer/raftminer/e2e/devnet/gateway"
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
+	"github.com/raftminer/raftminer/relayproxy/gateway"
 )
 
 // A WebSocket for one session, on the real chain: calls and the events of a

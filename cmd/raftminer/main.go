@@ -72,6 +72,6 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(minerCommand(), relayerCommand(), configCommand(), chainCommand(), redisCommand())
+	root.AddCommand(minerCommand(), relayerCommand(), configCommand(), chainCommand(), redisCommand(), relayCommand())
 	return root
 }

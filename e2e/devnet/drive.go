@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/raftminer/raftminer/e2e/devnet/gateway"
+	"github.com/raftminer/raftminer/relayproxy/gateway"
 )
 
 // DriveOptions describe the relays of a run.

@@ -6,7 +6,7 @@ import (
 
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
 
-	"github.com/raftminer/raftminer/e2e/devnet/gateway"
+	"github.com/raftminer/raftminer/relayproxy/gateway"
 )
 
 // Load is a call and the RPC type that it is sent as.

@@ -13,8 +13,8 @@ import (
 
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
 
-	"github.com/raftminer/raftminer/e2e/devnet/gateway"
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
+	"github.com/raftminer/raftminer/relayproxy/gateway"
 )
 
 // Tries of one relay by default, the pause after the first (each next one is longer by as

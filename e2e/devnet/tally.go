@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/raftminer/raftminer/e2e/devnet/gateway"
+	"github.com/raftminer/raftminer/relayproxy/gateway"
 )
 
 // earnedKey is a supplier's share of a session, by what every claim event

@@ -12,8 +12,8 @@ import (
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
 
 	"github.com/raftminer/raftminer/e2e/devnet"
-	"github.com/raftminer/raftminer/e2e/devnet/gateway"
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
+	"github.com/raftminer/raftminer/relayproxy/gateway"
 )
 
 // Request is a signed relay request, ready to be sent.

@@ -64,12 +64,8 @@ func (c *Client) Sign(s *Session, req *servicetypes.RelayRequest) error {
 	if err != nil {
 		return fmt.Errorf("hash relay request: %w", err)
 	}
-	signature, err := s.ring.SignWithContext(hash, c.key, s.signer)
-	if err != nil {
+	if req.Meta.Signature, err = s.sign(hash, c.key); err != nil {
 		return fmt.Errorf("ring-sign relay request: %w", err)
-	}
-	if req.Meta.Signature, err = signature.Serialize(); err != nil {
-		return fmt.Errorf("encode ring signature: %w", err)
 	}
 	return nil
 }

@@ -56,17 +56,9 @@ func (c *Client) Post(
 func (c *Client) PostRaw(
 	ctx context.Context, target string, body []byte, rpcType sharedtypes.RPCType,
 ) (status int, answer []byte, err error) {
-	post, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+	res, err := c.open(ctx, target, body, rpcType)
 	if err != nil {
-		return 0, nil, fmt.Errorf("relay to %s: %w", target, err)
-	}
-	post.Header.Set("Content-Type", "application/octet-stream")
-	if rpcType != 0 {
-		post.Header.Set("Rpc-Type", strconv.Itoa(int(rpcType)))
-	}
-	res, err := c.http.Do(post)
-	if err != nil {
-		return 0, nil, fmt.Errorf("relay to %s: %w", target, err)
+		return 0, nil, err
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
@@ -74,4 +66,21 @@ func (c *Client) PostRaw(
 		return res.StatusCode, nil, fmt.Errorf("read answer of %s: %w", target, err)
 	}
 	return res.StatusCode, raw, nil
+}
+
+// open posts a body and returns the answer before its body is read.
+func (c *Client) open(ctx context.Context, target string, body []byte, rpcType sharedtypes.RPCType) (*http.Response, error) {
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("relay to %s: %w", target, err)
+	}
+	post.Header.Set("Content-Type", "application/octet-stream")
+	if rpcType != 0 {
+		post.Header.Set("Rpc-Type", strconv.Itoa(int(rpcType)))
+	}
+	res, err := c.http.Do(post)
+	if err != nil {
+		return nil, fmt.Errorf("relay to %s: %w", target, err)
+	}
+	return res, nil
 }

@@ -41,11 +41,16 @@ func (s *Socket) Send(frame []byte) (*servicetypes.RelayRequest, error) {
 	if err != nil {
 		return nil, err
 	}
+	return req, s.SendSigned(req)
+}
+
+// SendSigned sends a request that is signed already.
+func (s *Socket) SendSigned(req *servicetypes.RelayRequest) error {
 	raw, err := req.Marshal()
 	if err != nil {
-		return nil, fmt.Errorf("encode relay request: %w", err)
+		return fmt.Errorf("encode relay request: %w", err)
 	}
-	return req, s.conn.WriteMessage(websocket.BinaryMessage, raw)
+	return s.conn.WriteMessage(websocket.BinaryMessage, raw)
 }
 
 // Receive takes the next frame, within patience, and checks it as an answer to req. At
