@@ -44,14 +44,12 @@ func (e *Engine) checkpoints(ctx context.Context) error {
 	}
 }
 
-// recordProgress checkpoints, and then drops the part of the streams that the
-// checkpoint and the trees cover.
+// recordProgress checkpoints what has grown. See Trimmer for what that allows.
 func (e *Engine) recordProgress(ctx context.Context, recorded map[chain.SessionKey]uint64) error {
-	mark := e.trees.Mark()
 	var changed []raftfsm.Progress
 	current := make(map[chain.SessionKey]bool)
 	known := e.knownCounts()
-	for _, h := range e.trees.Heads() {
+	for _, h := range e.trees.Heads(ctx) {
 		current[h.Ref.Key()] = true
 		// A tree that Redis put back must not hide how far it had come.
 		if !h.Sealed && recorded[h.Ref.Key()] != h.Seq && h.Count >= known[h.Ref.Key()] {
@@ -73,7 +71,7 @@ func (e *Engine) recordProgress(ctx context.Context, recorded map[chain.SessionK
 		}
 		changed = changed[n:]
 	}
-	return e.trees.Trim(ctx, mark)
+	return nil
 }
 
 // knownCounts are the relays of active sessions that the group knows of.

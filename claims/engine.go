@@ -129,7 +129,7 @@ func (e *Engine) input(ctx context.Context, height int64, marks *marks) (Input, 
 			in.Intents = append(in.Intents, intent)
 		}
 	})
-	for _, h := range e.trees.Heads() {
+	for _, h := range e.trees.Heads(ctx) {
 		if !known[h.Ref.Key()] {
 			in.Sessions = append(in.Sessions, raftfsm.Session{
 				Ref: h.Ref, Stage: raftfsm.StageActive, Seq: h.Seq, Root: h.Root, Count: h.Count, Sum: h.Sum,

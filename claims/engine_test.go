@@ -22,8 +22,8 @@ func TestSessionsAreSettledOnce(t *testing.T) {
 	if r.chain.executed != 2 {
 		t.Errorf("%d transactions were executed, want one claim and one proof", r.chain.executed)
 	}
-	if len(r.trees.Heads()) != 0 {
-		t.Errorf("%d trees are left", len(r.trees.Heads()))
+	if len(r.trees.Heads(t.Context())) != 0 {
+		t.Errorf("%d trees are left", len(r.trees.Heads(t.Context())))
 	}
 }
 

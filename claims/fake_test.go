@@ -189,7 +189,7 @@ type fakeTrees struct {
 	proofs int
 }
 
-func (f *fakeTrees) Heads() []ingest.Head {
+func (f *fakeTrees) Heads(context.Context) []ingest.Head {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var heads []ingest.Head
@@ -224,9 +224,6 @@ func (f *fakeTrees) Forget(_ context.Context, key chain.SessionKey) error {
 	delete(f.heads, key)
 	return nil
 }
-
-func (f *fakeTrees) Mark() ingest.Mark                       { return nil }
-func (f *fakeTrees) Trim(context.Context, ingest.Mark) error { return nil }
 
 // stateLog is the replicated state without a network: what is tested here is
 // the engine against the real rules of the state.

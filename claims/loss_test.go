@@ -14,7 +14,7 @@ import (
 func TestLossIsReportedAndTheRestClaimed(t *testing.T) {
 	r := newRig(t, "part", "none")
 	ctx := context.Background()
-	for _, h := range r.trees.Heads() {
+	for _, h := range r.trees.Heads(t.Context()) {
 		p := headProgress(h)
 		p.Count = 10
 		if err := r.checkpoint(ctx, []raftfsm.Progress{p}); err != nil {

@@ -53,16 +53,9 @@ type Log interface {
 	Voters() int
 }
 
-// Stream is the log of relays behind the trees.
-type Stream interface {
-	Mark() ingest.Mark
-	Trim(ctx context.Context, mark ingest.Mark) error
-}
-
-// Trees are the session trees of this ownership.
+// Trees are the session trees of all partitions, whichever member holds them.
 type Trees interface {
-	Stream
-	Heads() []ingest.Head
+	Heads(ctx context.Context) []ingest.Head // stored; those that cannot be read now are left out
 	Seal(ctx context.Context, key chain.SessionKey) (ingest.Head, error)
 	Prove(ctx context.Context, key chain.SessionKey, path []byte) ([]byte, error)
 	Forget(ctx context.Context, key chain.SessionKey) error

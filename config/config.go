@@ -105,6 +105,7 @@ type Peer struct {
 type Ingest struct {
 	FlushInterval time.Duration `yaml:"flush_interval" doc:"longest time between flushes of a partition"`
 	FlushRelays   int           `yaml:"flush_relays" doc:"a partition with so many unflushed relays is flushed at once"`
+	Spread        bool          `yaml:"spread" doc:"every voter builds the trees of some partitions, not the leader of all; the same on all miners"`
 }
 
 // Relayer is the relay server.

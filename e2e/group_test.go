@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	leaderMetric     = "ha_raft_is_leader"
-	firstFlushMetric = "ha_miner_first_flush_timestamp_seconds"
-	pollInterval     = 20 * time.Millisecond
+	leaderMetric = "ha_raft_is_leader"
+	pollInterval = 20 * time.Millisecond
 )
 
 // roles are the leader and the two others.
@@ -32,27 +31,6 @@ func (n *network) metric(ctx context.Context, name, metric string) float64 {
 		return -1
 	}
 	return value
-}
-
-// firstFlush is when a miner stored relays first in its newest ownership.
-func (n *network) firstFlush(ctx context.Context, miner string) time.Time {
-	return time.Unix(0, int64(n.metric(ctx, miner, firstFlushMetric)*1e9))
-}
-
-// awaitTakeover waits until a miner other than old has stored relays as a leader
-// that began after start.
-func (n *network) awaitTakeover(ctx context.Context, old string, start time.Time) (next string) {
-	n.t.Helper()
-	n.await(ctx, "another miner stores relays", func() bool {
-		for _, m := range miners {
-			if m != old && n.firstFlush(ctx, m).After(start) {
-				next = m
-				return true
-			}
-		}
-		return false
-	})
-	return next
 }
 
 // await polls until done, or ends the test.

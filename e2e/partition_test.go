@@ -40,8 +40,9 @@ func TestRaftPartitions(t *testing.T) {
 			r.cut(link[0], link[1])
 		}
 		if step.move {
-			next := n.awaitTakeover(ctx, leader, start)
-			t.Logf("%s: %s stores relays after %s", step.name, next, n.firstFlush(ctx, next).Sub(start).Round(time.Millisecond))
+			// The old one may store relays until then, so there may be none left for the next.
+			next := n.awaitSuccessor(ctx, leader)
+			t.Logf("%s: %s holds the partitions after %s", step.name, next, time.Since(start).Round(time.Millisecond))
 			n.await(ctx, step.name+": the old leader steps down", func() bool { return n.metric(ctx, leader, leaderMetric) == 0 })
 			leader, term = next, n.metric(ctx, next, "ha_raft_term")
 		} else {
@@ -56,6 +57,21 @@ func TestRaftPartitions(t *testing.T) {
 		}
 	}
 	checkPaid(t, paid())
+}
+
+// awaitSuccessor waits until a miner other than old leads and holds all partitions.
+func (n *network) awaitSuccessor(ctx context.Context, old string) (next string) {
+	n.t.Helper()
+	n.await(ctx, "another miner holds the partitions", func() bool {
+		for _, m := range miners {
+			if m != old && n.metric(ctx, m, leaderMetric) == 1 && n.metric(ctx, m, heldMetric) == 16 {
+				next = m
+				return true
+			}
+		}
+		return false
+	})
+	return next
 }
 
 // staysPut watches that leader leads on in the same term.

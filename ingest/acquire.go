@@ -7,26 +7,19 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 )
 
 // replicaWait bounds the wait for a replica to learn of a raised fence.
 const replicaWait = 100 * time.Millisecond
 
-// Acquire raises the fence of every partition to epoch and takes over what is
-// stored. From then on no earlier owner can write. ErrFenced says that a later
-// one exists.
+// Acquire makes an owner of all partitions, under one fence, or of none.
 func Acquire(ctx context.Context, rdb redis.UniversalClient, keys Keys, epoch, owner string, opts Options) (*Owner, error) {
-	o := newOwner(rdb, keys, epoch, owner, opts)
-	shards, err := o.shards(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("acquire partitions for epoch %s: %w", epoch, err)
+	o := NewOwner(rdb, keys, owner, opts)
+	fences := make(map[int]string)
+	for n := range keys.Partitions() {
+		fences[n] = epoch
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, s := range shards {
-		group.Go(func() error { return o.acquire(ctx, s) })
-	}
-	if err := group.Wait(); err != nil {
+	if err := o.Take(ctx, fences); err != nil {
 		return nil, fmt.Errorf("acquire partitions for epoch %s: %w", epoch, err)
 	}
 	return o, nil
@@ -39,14 +32,14 @@ type shard struct {
 }
 
 // shards is one for all partitions, except in a Cluster.
-func (o *Owner) shards(ctx context.Context) ([]*shard, error) {
+func (o *Owner) shards(ctx context.Context, parts []*partition) ([]*shard, error) {
 	cluster, ok := o.rdb.(*redis.ClusterClient)
 	if !ok {
-		return []*shard{{rdb: o.rdb, parts: o.parts}}, nil
+		return []*shard{{rdb: o.rdb, parts: parts}}, nil
 	}
 	byMaster := make(map[*redis.Client]*shard)
 	var shards []*shard
-	for _, p := range o.parts {
+	for _, p := range parts {
 		master, err := cluster.MasterForKey(ctx, o.keys.Meta(p.number))
 		if err != nil {
 			return nil, fmt.Errorf("master of partition %d: %w", p.number, err)
@@ -63,8 +56,8 @@ func (o *Owner) shards(ctx context.Context) ([]*shard, error) {
 // acquire raises the fences of a shard in one pipeline. If there is a replica,
 // WAIT gives it the chance to know them before this owner acts, so that a
 // failover right now does not lose them. It has to share the connection: WAIT
-// speaks of its own connection's writes.
-func (o *Owner) acquire(ctx context.Context, s *shard) error {
+// speaks of its own connection's writes. It says which partitions are taken.
+func (o *Owner) acquire(ctx context.Context, s *shard) (taken []*partition, _ error) {
 	replicated := hasReplicas(ctx, s.rdb)
 	answers := make([]*redis.Cmd, len(s.parts))
 	var confirmed *redis.Cmd
@@ -77,23 +70,43 @@ func (o *Owner) acquire(ctx context.Context, s *shard) error {
 		}
 		return nil
 	})
+	var failures []error
 	for i, p := range s.parts {
-		if err := p.adopt(answers[i]); err != nil {
-			return err
+		if err := p.takeOver(answers[i]); err != nil {
+			failures = append(failures, fmt.Errorf("partition %d: %w", p.number, err))
+			continue
 		}
+		taken = append(taken, p)
+	}
+	if len(failures) > 0 {
+		return taken, failures[0] // the others hardly differ
 	}
 	if err != nil {
-		return fmt.Errorf("raise fences: %w", err)
+		return nil, fmt.Errorf("raise fences: %w", err)
 	}
 	if confirmed == nil {
-		return nil
+		return taken, nil
 	}
 	n, err := confirmed.Int()
 	if err != nil || n == 0 {
 		o.log.Warn("no replica confirmed the fence", zap.Error(err))
 	}
 	for _, p := range s.parts {
+		p.mu.Lock()
 		p.settleDurable(err == nil && n >= o.opts.Replicas)
+		p.mu.Unlock()
+	}
+	return taken, nil
+}
+
+// takeOver is adopt for a partition that nobody uses yet. One that it fails for is
+// left without anything in memory.
+func (p *partition) takeOver(answer *redis.Cmd) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.adopt(answer); err != nil {
+		p.release()
+		return err
 	}
 	return nil
 }

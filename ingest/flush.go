@@ -49,7 +49,7 @@ func (p *partition) flush(ctx context.Context) error {
 		p.metrics.added.Add(float64(added))
 	}
 	p.cursor, p.pending, p.held = p.read, 0, 0
-	if p.stored.CompareAndSwap(false, true) {
+	if p.reader.stored.CompareAndSwap(false, true) {
 		p.metrics.firstFlush.SetToCurrentTime()
 	}
 	p.settleDurable(replicated)

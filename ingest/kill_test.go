@@ -57,9 +57,7 @@ func ownUntilKilled() {
 	if err != nil {
 		panic(err)
 	}
-	go func() {
-		panic(o.Run(ctx))
-	}()
+	go o.Run(ctx)
 	for {
 		if err := o.Trim(ctx, o.Mark()); err != nil {
 			panic(err)

@@ -24,6 +24,8 @@ type Metrics struct {
 	firstFlush   prometheus.Gauge
 	unreplicated prometheus.Counter
 	rollbacks    prometheus.Counter
+	held         prometheus.Gauge
+	taken        prometheus.Counter
 }
 
 // NewMetrics registers the metrics.
@@ -55,6 +57,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		repaired:     counter("ha_miner_smst_repairs_total", "Trees whose nodes Redis had lost in part and that were built again."),
 		lost:         counter("ha_miner_relays_lost_total", "Relays that were in a tree and that Redis has lost."),
 		rollbacks:    counter("ha_miner_redis_rollbacks_total", "Sessions that a new owner found further back in Redis than the group knew them."),
+		held:         gauge("ha_miner_partitions_held", "Partitions that this process reads and stores."),
+		taken:        counter("ha_miner_partitions_taken_total", "Partitions that this process took over, its own of before included."),
 		unreplicated: counter("ha_miner_writes_unreplicated_total", "Flushes and seals that too few replicas confirmed in time."),
 		memory:       gauge("ha_miner_session_trees_bytes", "Memory held by trees, estimated."),
 		shed:         counter("ha_miner_session_trees_shed_total", "Trees dropped from memory to stay within its bound; they are read again when needed."),

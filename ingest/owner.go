@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,28 +49,40 @@ type Options struct {
 	Log           *zap.Logger
 }
 
-// Owner is one epoch's ownership of all partitions.
+// Owner is what one process owns: partitions, each under a fence of its own.
 type Owner struct {
 	rdb     redis.UniversalClient
 	keys    Keys
-	epoch   string
 	owner   string
 	opts    Options
 	metrics *Metrics
 	log     *zap.Logger
 	parts   []*partition
+	moving  sync.Mutex // one Take or Drop at a time
 
 	relaySize atomic.Int64              // bytes of a usual relay
 	trouble   atomic.Pointer[time.Time] // when it was held up last, nil for never
-	stored    atomic.Bool               // something was flushed
+	changed   chan struct{}             // of capacity 1: partitions came
 }
 
-func newOwner(rdb redis.UniversalClient, keys Keys, epoch, owner string, opts Options) *Owner {
-	o := &Owner{rdb: rdb, keys: keys, epoch: epoch, owner: owner, opts: opts, metrics: opts.Metrics, log: opts.Log.Named("ingest")}
+// NewOwner owns no partition yet; Take gives it some.
+func NewOwner(rdb redis.UniversalClient, keys Keys, owner string, opts Options) *Owner {
+	o := &Owner{
+		rdb: rdb, keys: keys, owner: owner, opts: opts, metrics: opts.Metrics, log: opts.Log.Named("ingest"),
+		changed: make(chan struct{}, 1),
+	}
 	for n := range keys.Partitions() {
 		o.parts = append(o.parts, &partition{Owner: o, number: n})
 	}
 	return o
+}
+
+// Holds says that the partition of key is owned here.
+func (o *Owner) Holds(key chain.SessionKey) bool {
+	p := o.partitionOf(key)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reader != nil
 }
 
 func (o *Owner) partitionOf(key chain.SessionKey) *partition { return o.parts[o.keys.Partition(key)] }
@@ -96,56 +109,9 @@ func (o *Owner) Calm(d time.Duration) bool {
 	return last == nil || time.Since(*last) >= d
 }
 
-// Run consumes and flushes until ctx ends or a later owner fences this one.
-func (o *Owner) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { o.tend(ctx); return nil })
-	for _, parts := range o.readGroups() {
-		group.Go(func() error { return o.consume(ctx, parts) })
-	}
-	return group.Wait()
-}
-
-// readGroups are the partitions that one command can read together: all of
-// them, but in a Redis Cluster only those of one slot.
-func (o *Owner) readGroups() [][]*partition {
-	if _, cluster := o.rdb.(*redis.ClusterClient); !cluster {
-		return [][]*partition{o.parts}
-	}
-	var groups [][]*partition
-	for _, p := range o.parts {
-		groups = append(groups, []*partition{p})
-	}
-	return groups
-}
-
-func (o *Owner) consume(ctx context.Context, parts []*partition) error {
-	var flushed time.Time // never: a new owner stores what it finds at once
-	pause := readPause
-	for ctx.Err() == nil {
-		behind, err := o.read(ctx, parts)
-		due := o.due(flushed, behind)
-		if !errors.Is(err, errUnread) {
-			// A partition that is held up does not hold up the others.
-			err = errors.Join(err, o.flushDue(ctx, parts, due))
-		}
-		if due && o.stored.Load() { // a new owner stores its first relays at once
-			flushed = time.Now()
-		}
-		switch {
-		case errors.Is(err, ErrFenced):
-			return err
-		case err == nil:
-			pause = readPause
-		case ctx.Err() == nil:
-			now := time.Now()
-			o.trouble.Store(&now)
-			o.log.Warn("ingest is held up", zap.Error(err), zap.Duration("pause", pause))
-			wait(ctx, pause)
-			pause = min(2*pause, readPauseMost)
-		}
-	}
-	return nil
+func (o *Owner) troubled() {
+	now := time.Now()
+	o.trouble.Store(&now)
 }
 
 func wait(ctx context.Context, d time.Duration) {
@@ -226,6 +192,9 @@ func (p *partition) position() streamID {
 func (p *partition) takeFrom(ctx context.Context, from streamID, entries []redis.XMessage) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.reader == nil {
+		return nil // dropped meanwhile
+	}
 	if err := p.moored(ctx); err != nil {
 		return err
 	}
@@ -266,7 +235,7 @@ func (o *Owner) flushDue(ctx context.Context, parts []*partition, all bool) erro
 	return together(parts, func(p *partition) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if !all && !p.full() {
+		if p.reader == nil || !all && !p.full() {
 			return nil
 		}
 		return p.flush(ctx)

@@ -19,6 +19,9 @@ type partition struct {
 	number int
 
 	mu       sync.Mutex
+	reader   *reader  // that reads its stream; nil while it is not held
+	epoch    string   // of its fence
+	fenced   bool     // a write was refused because of another owner
 	adrift   bool     // memory may differ from what is stored, which could not be read
 	cursor   streamID // everything up to here is in stored trees
 	durable  streamID // everything up to here is in stored trees that enough replicas have
@@ -103,6 +106,9 @@ func (p *partition) settleDurable(confirmed bool) {
 // moored reads what is stored if the last try to do so failed. Nothing may be
 // taken or stored before.
 func (p *partition) moored(ctx context.Context) error {
+	if err := p.owned(); err != nil {
+		return err
+	}
 	if !p.adrift {
 		return nil
 	}
@@ -121,6 +127,7 @@ func (p *partition) source(key chain.SessionKey) nodeSource {
 func (p *partition) counted(err error) error {
 	if errors.Is(err, ErrFenced) {
 		p.metrics.fenced.Inc()
+		p.fenced = true
 	}
 	return err
 }

@@ -18,7 +18,7 @@ type Known struct {
 	Count  uint64 // relays
 }
 
-// Reconcile compares a new ownership with what the group remembers, before Run.
+// Reconcile compares what is owned with what the group remembers, after Take.
 // Redis is never put back to that: it says what is there. But a session that is
 // sealed takes no relay any more, whatever Redis has forgotten, and one that went
 // back is named.
@@ -37,6 +37,9 @@ func (o *Owner) reconcile(ctx context.Context, k Known) error {
 	p := o.partitionOf(key)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.reader == nil {
+		return nil
+	}
 	var head Head
 	if s, ok := p.sessions[key]; ok {
 		head = s.head

@@ -26,6 +26,9 @@ func (o *Owner) Seal(ctx context.Context, key chain.SessionKey) (Head, error) {
 	p := o.partitionOf(key)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.owned(); err != nil {
+		return Head{}, err
+	}
 	if s, ok := p.sessions[key]; ok && s.head.Sealed {
 		return s.head, nil
 	}
@@ -155,6 +158,9 @@ func (o *Owner) Forget(ctx context.Context, key chain.SessionKey) error {
 	defer p.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
+	if err := p.owned(); err != nil {
+		return err
+	}
 	now := time.Now()
 	keys := []string{p.keys.Meta(p.number), p.keys.Heads(p.number), p.keys.Closed(p.number), p.keys.Nodes(key), p.keys.Meter(key)}
 	err := forgetScript.Run(ctx, p.rdb, keys, p.epoch, p.owner, sessionField(key), now.Unix(), now.Add(-closedFor).Unix()).Err()

@@ -45,6 +45,7 @@ func (o *Owner) observe(now time.Time) {
 		}
 		p.mu.Unlock()
 	}
+	o.observeHeld()
 	o.metrics.trees.Set(float64(active))
 	o.metrics.lag.Set(float64(pending))
 	o.metrics.delay.Set(delay.Seconds())

@@ -39,6 +39,9 @@ func (o *Owner) Trim(ctx context.Context, mark Mark) error {
 func (p *partition) trim(ctx context.Context, last streamID) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.reader == nil {
+		return nil // the next owner trims it
+	}
 	if p.cursor.compare(last) < 0 {
 		last = p.cursor // Redis went back since the mark was taken
 	}

@@ -33,6 +33,11 @@ func (a *admin) Status(context.Context, *adminpb.StatusRequest) (*adminpb.Status
 	for stage, n := range s.Sessions {
 		response.Sessions[stage.String()] = uint32(n)
 	}
+	for partition, h := range s.Holdings {
+		response.Partitions = append(response.Partitions, &adminpb.PartitionHolder{
+			Partition: uint32(partition), Member: h.Node, Fence: h.Fence(),
+		})
+	}
 	return response, nil
 }
 

@@ -31,7 +31,11 @@ func (c OpenEpoch) apply(s *State) (Result, error) {
 	if order < 0 || order == 0 && c.Owner != s.owner {
 		return Result{}, fmt.Errorf("%w: %s for %s, open is %s for %s", ErrStaleEpoch, c.Epoch, c.Owner, s.epoch, s.owner)
 	}
+	last := s.owner
 	s.epoch, s.owner = c.Epoch, c.Owner
+	if order > 0 {
+		s.inherit(last)
+	}
 	s.generation = max(s.generation, c.Epoch.Generation)
 	return Result{}, nil
 }

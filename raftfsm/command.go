@@ -21,6 +21,7 @@ const (
 	KindMark       Kind = 12
 	KindCompare    Kind = 13
 	KindArchived   Kind = 14
+	KindAssign     Kind = 15
 )
 
 // CommandSet is the newest set of kinds that this build understands. A kind of a
@@ -28,7 +29,7 @@ const (
 // would stop at the entry.
 const (
 	firstCommandSet = 1
-	CommandSet      = 3
+	CommandSet      = 4
 )
 
 // since is the set that a kind came with.
@@ -38,8 +39,10 @@ func (k Kind) since() uint8 {
 		return firstCommandSet
 	case k <= KindCompare:
 		return 2
+	case k <= KindArchived:
+		return 3
 	}
-	return 3
+	return 4
 }
 
 // Command is one entry of the replicated log. Apply must depend on nothing but
@@ -165,6 +168,8 @@ func newCommand(k Kind) (Command, bool) {
 		return &Compare{}, true
 	case KindArchived:
 		return &Archived{}, true
+	case KindAssign:
+		return &Assign{}, true
 	}
 	return nil, false
 }

@@ -37,6 +37,9 @@ type Config struct {
 	// Needs are what a leader works with outside of the group.
 	Needs []Need
 
+	// Holder works on the partitions that the group gives this member.
+	Holder Holder
+
 	Version    string // of the build, shown to operators
 	ConfigHash string // of the configuration file, likewise; members should agree
 

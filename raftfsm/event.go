@@ -28,10 +28,11 @@ type witness struct {
 	known    *Intent
 	epoch    Epoch
 	roster   roster
+	holdings holdings
 }
 
 func newWitness(s *State, cmd Command) *witness {
-	w := &witness{epoch: s.epoch, roster: s.roster}
+	w := &witness{epoch: s.epoch, roster: s.roster, holdings: s.holdings}
 	switch c := cmd.(type) {
 	case *Seal:
 		w.sessions = []chain.SessionKey{c.Ref.Key()}
@@ -78,6 +79,7 @@ func (w *witness) changes(s *State) []Event {
 		}
 		events = append(events, Event{Name: "session_" + now.Stage.String(), Session: key, Detail: detailOf(now)})
 	}
+	events = append(events, w.holdings.changes(s.holdings)...)
 	return append(events, w.roster.changes(s.roster)...)
 }
 

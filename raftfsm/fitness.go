@@ -18,6 +18,8 @@ import (
 type Need struct {
 	Name  string
 	Check func(context.Context) error // nil while it is there; called often
+	// Holders of partitions need it too.
+	Holders bool
 }
 
 const (

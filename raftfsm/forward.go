@@ -134,7 +134,7 @@ func adminCode(err error) codes.Code {
 		return slices.ContainsFunc(sentinels, func(s error) bool { return errors.Is(err, s) })
 	}
 	switch {
-	case is(ErrNotLeader, ErrStaleEpoch):
+	case is(ErrNotLeader, ErrStaleEpoch, ErrNotHeld):
 		return codes.FailedPrecondition
 	case is(ErrNotFound):
 		return codes.NotFound

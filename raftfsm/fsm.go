@@ -22,6 +22,7 @@ type FSM struct {
 
 	mu      sync.RWMutex
 	state   *State
+	moved   chan struct{} // closed when partitions change hands, and replaced
 	history history
 	broken  error // set once; nothing is applied, saved or restored after it
 }
@@ -35,7 +36,7 @@ type applied struct {
 // NewFSM starts from an empty state. fatal is called, once, with the reason for
 // which this replica must stop: an entry that it cannot read. Neither may block.
 func NewFSM(fatal func(error), observe func(time.Duration)) *FSM {
-	f := &FSM{fatal: fatal, observe: observe, state: NewState(), rosterChanged: make(chan struct{}, 1)}
+	f := &FSM{fatal: fatal, observe: observe, state: NewState(), moved: make(chan struct{}), rosterChanged: make(chan struct{}, 1)}
 	f.marks = newMarks(f.diverge)
 	return f
 }
@@ -63,6 +64,10 @@ func (f *FSM) Apply(entry *raft.Log) any {
 	switch cmd.Kind() {
 	case KindInit, KindOpenEpoch, KindAdmit, KindRetire:
 		f.noteRoster()
+	}
+	switch cmd.Kind() {
+	case KindInit, KindOpenEpoch, KindAssign:
+		f.noteMoves()
 	}
 	if err == nil {
 		f.mark(entry.Index, cmd)
@@ -142,6 +147,7 @@ func (f *FSM) Restore(snapshot io.ReadCloser) error {
 	f.state = restored
 	f.history.forget()
 	f.noteRoster()
+	f.noteMoves()
 	return nil
 }
 
@@ -150,6 +156,19 @@ func (f *FSM) noteRoster() {
 	case f.rosterChanged <- struct{}{}:
 	default: // whoever listens will look anyway
 	}
+}
+
+// noteMoves wakes those who wait for partitions to change hands.
+func (f *FSM) noteMoves() {
+	close(f.moved)
+	f.moved = make(chan struct{})
+}
+
+// holdings are what they are now, and a channel that closes when they may change.
+func (f *FSM) holdings() ([]Holding, <-chan struct{}) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.state.Holdings(), f.moved
 }
 
 // StoreConfiguration implements raft.ConfigurationStore: memberships come in the

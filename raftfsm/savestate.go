@@ -77,6 +77,7 @@ func (s *State) succeed(now *State, force bool) error {
 		return fmt.Errorf("%w: %d sessions or intents are further than in it, or not in it at all", ErrRollback, undone)
 	}
 	s.generation, s.epoch, s.owner, s.roster = now.generation, now.epoch, now.owner, now.roster
+	s.holdings = now.holdings
 	return nil
 }
 

@@ -109,6 +109,11 @@ type sim struct {
 const simCommitTimeout = 100 * time.Millisecond
 
 func newSim(t *testing.T, seed uint64, size int) *sim {
+	return newSimWith(t, seed, size, func(*simNode) {})
+}
+
+// newSimWith starts a group whose members were changed first.
+func newSimWith(t *testing.T, seed uint64, size int, change func(*simNode)) *sim {
 	s := &sim{t: t, rng: rand.New(rand.NewPCG(seed, 1)), net: newSimNet()}
 	var peers []Peer
 	for i := range size {
@@ -122,6 +127,7 @@ func newSim(t *testing.T, seed uint64, size int) *sim {
 		}.withDefaults()})
 	}
 	for _, n := range s.nodes {
+		change(n)
 		s.start(n)
 	}
 	return s

@@ -51,7 +51,8 @@ func (d *snapshotDecoder) state() (*State, error) {
 	s.clusterID, s.partitions, s.generation = h.ClusterID, h.Partitions, h.Generation
 	s.epoch, s.owner = h.Epoch, h.Owner
 	s.roster = roster{admissions: h.Admissions, enrolled: h.Enrolled, retired: h.Retired}
-	if err := s.roster.check(); err != nil {
+	s.holdings = holdings{list: h.Holdings, moves: h.Moves}
+	if err := errors.Join(s.roster.check(), s.holdings.check(s.partitions, s.epoch)); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
 	if err := d.sessions(s, h.Sessions); err != nil {

@@ -31,6 +31,8 @@ type snapshotHeader struct {
 	Admissions uint64       `cbor:"8,keyasint,omitempty"`
 	Enrolled   []Enrolment  `cbor:"9,keyasint,omitempty"`
 	Retired    []Retirement `cbor:"10,keyasint,omitempty"`
+	Holdings   []Holding    `cbor:"11,keyasint,omitempty"`
+	Moves      uint64       `cbor:"12,keyasint,omitempty"`
 }
 
 // Encode streams the state in its one canonical form.
@@ -47,6 +49,7 @@ func (s *State) Encode(w io.Writer) error {
 		ClusterID: s.clusterID, Partitions: s.partitions, Generation: s.generation,
 		Epoch: s.epoch, Owner: s.owner, Sessions: s.sessions.Len(), Intents: s.intents.Len(),
 		Admissions: s.roster.admissions, Enrolled: s.roster.enrolled, Retired: s.roster.retired,
+		Holdings: s.holdings.list, Moves: s.holdings.moves,
 	})
 	s.sessions.Scan(func(r *Session) bool {
 		enc.frame(r)

@@ -19,6 +19,7 @@ type State struct {
 	epoch      Epoch
 	owner      string
 	roster     roster
+	holdings   holdings
 
 	sessions *btree.BTreeG[*Session] // records are replaced, never changed
 	intents  *btree.BTreeG[*Intent]  // likewise

@@ -28,6 +28,7 @@ type Status struct {
 	AppliedIndex uint64
 	LastIndex    uint64
 	Sessions     map[Stage]int
+	Holdings     []Holding // by partition; none before the first epoch
 
 	Waiting string // why it is in no group yet
 	Drained bool   // it keeps from leading while another can
@@ -69,7 +70,7 @@ func (n *Node) Status() Status {
 	n.View(func(state *State) {
 		s.ClusterID = state.ClusterID()
 		s.Epoch, s.Owner = state.Epoch()
-		s.Sessions = state.StageCounts()
+		s.Sessions, s.Holdings = state.StageCounts(), state.Holdings()
 	})
 	return s
 }

@@ -10,7 +10,7 @@ var kindNames = [...]string{
 	KindIntend: "Intend", KindResolve: "Resolve", KindAdvance: "Advance", KindForget: "Forget",
 	KindAdmit: "Admit", KindRetire: "Retire", KindDrain: "Drain",
 	KindMark: "Mark", KindCompare: "Compare",
-	KindArchived: "Archived",
+	KindArchived: "Archived", KindAssign: "Assign",
 }
 
 // String is the name that operators see.
@@ -50,6 +50,8 @@ func Summarize(cmd Command) string {
 		return fmt.Sprintf("%s %v", c.NodeID, c.Drained)
 	case *Archived:
 		return fmt.Sprintf("%s on %s", plural(len(c.Trees), "tree"), c.Node)
+	case *Assign:
+		return summarizeMoves(c.Moves)
 	case *Compare:
 		return fmt.Sprintf("entry %d, hash %.12x", c.Index, c.Hash)
 	}
@@ -72,6 +74,14 @@ func summarizeAdvance(list []Transition) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+func summarizeMoves(moves []Move) string {
+	parts := make([]string, 0, len(moves))
+	for _, m := range moves {
+		parts = append(parts, fmt.Sprintf("%d to %s", m.Partition, m.Node))
+	}
+	return "partition " + strings.Join(parts, ", ")
 }
 
 func withReason(text, reason string) string {

@@ -57,7 +57,7 @@ func rootCommand() *cobra.Command {
 	}
 	o.register(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(membersCommand(o), statusCommand(o), transferCommand(o), certsCommand(), contextsCommand(o),
+	root.AddCommand(membersCommand(o), statusCommand(o), partitionsCommand(o), transferCommand(o), certsCommand(), contextsCommand(o),
 		sessionsCommand(o), sessionCommand(o), claimsCommand(o), logCommand(o), watchCommand(o), snapshotCommand(o),
 		healthCommand(o), recoverCommand(o), verifyCommand(o),
 		benchCommand(o), debugCommand(o))

@@ -25,7 +25,8 @@ type memberStatus struct {
 	AppliedIndex  uint64            `json:"applied_index"`
 	LastIndex     uint64            `json:"last_index"`
 	Sessions      map[string]uint32 `json:"sessions"`
-	Waiting       string            `json:"waiting"` // why it is in no group yet
+	Partitions    map[string]uint32 `json:"partitions"` // by holder
+	Waiting       string            `json:"waiting"`    // why it is in no group yet
 	Drained       bool              `json:"drained"`
 }
 
@@ -67,6 +68,6 @@ func newStatus(s *adminpb.StatusResponse) memberStatus {
 		ClusterID: s.GetClusterId(), Epoch: s.GetEpoch(), Owner: s.GetOwner(), Leading: s.GetLeading(),
 		LeaderID: s.GetLeaderId(), LastContactMS: s.GetLastContactMs(),
 		CommitIndex: s.GetCommitIndex(), AppliedIndex: s.GetAppliedIndex(), LastIndex: s.GetLastIndex(),
-		Sessions: sessions, Waiting: s.GetWaiting(), Drained: s.GetDrained(),
+		Sessions: sessions, Partitions: partitionCounts(s.GetPartitions()), Waiting: s.GetWaiting(), Drained: s.GetDrained(),
 	}
 }

@@ -45,6 +45,7 @@ type miner struct {
 	ingestMetrics *ingest.Metrics
 	terms         claims.Config
 
+	owner          *ingest.Owner // of the partitions that this member holds
 	archive        *archive.Archive
 	archivedProofs prometheus.Counter
 }
@@ -65,6 +66,11 @@ func runMiner(ctx context.Context, path string) error {
 		GasPrice: price, GasAdjustment: c.cfg.Tx.GasAdjustment, MaxGas: c.cfg.Tx.GasLimit,
 		Memo: "raftminer " + c.cfg.Cluster.ID,
 	}
+	m.owner = ingest.NewOwner(c.redis, c.names, c.cfg.Miner.NodeID, ingest.Options{
+		FlushInterval: c.cfg.Miner.Ingest.FlushInterval, FlushRelays: c.cfg.Miner.Ingest.FlushRelays,
+		Replicas: c.cfg.Redis.Replicas, ReplicaWait: c.cfg.Redis.ReplicaWait,
+		Metrics: m.ingestMetrics, Log: c.log,
+	})
 	if m.archive, err = archive.Open(filepath.Join(c.cfg.Miner.DataDir, "archive")); err != nil {
 		return err
 	}
@@ -84,6 +90,12 @@ func (m *miner) run(ctx context.Context) error {
 	if err := m.support(group, ops{checks: append(m.checks(), check{"raft", m.leaderKnown})}); err != nil {
 		return errors.Join(err, m.node.Close())
 	}
+	// It ends first: then nothing is refused while the node hands over.
+	holdCtx, stopHolding := context.WithCancel(ctx)
+	holdDone := make(chan struct{})
+	group.Add(
+		func() error { defer close(holdDone); m.hold(holdCtx); return nil },
+		func(error) { stopHolding(); <-holdDone })
 	nodeCtx, stopNode := context.WithCancel(ctx)
 	group.Add(
 		func() error { defer close(nodeDone); return m.node.Run(nodeCtx, m.lead) },
@@ -114,11 +126,11 @@ func (m *miner) run(ctx context.Context) error {
 // lead is this node's work for as long as its epoch is the open one. Any error
 // ends the leadership: a leader that cannot work must not stay one.
 func (m *miner) lead(ctx context.Context, epoch raftfsm.Epoch) error {
-	trees := newOwnership(m)
-	engine := claims.New(m.terms, epoch, m.feed, m.chain, m.node, trees, m.keys, m.claimsMetrics, m.log)
+	t := newTrees(m, epoch)
+	engine := claims.New(m.terms, epoch, m.feed, m.chain, m.node, t, m.keys, m.claimsMetrics, m.log)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return trees.run(ctx, epoch) })
-	group.Go(func() error { trees.settle(ctx); return engine.Run(ctx) })
+	group.Go(func() error { m.node.SpreadPartitions(ctx, epoch, m.cfg.Miner.Ingest.Spread); return nil })
+	group.Go(func() error { t.settle(ctx); return engine.Run(ctx) })
 	return group.Wait()
 }
 
@@ -141,7 +153,7 @@ func (m *miner) raftConfig() raftfsm.Config {
 		Bind: r.Bind, Advertise: r.Advertise,
 		ClusterID: m.cfg.Cluster.ID, Partitions: m.cfg.Cluster.Partitions,
 		BootstrapExpect: r.BootstrapExpect, Version: raftfsm.BuildVersion(), ConfigHash: m.cfg.Hash(),
-		Needs: m.needs(), HeartbeatTimeout: r.Heartbeat, ElectionTimeout: r.Election, LeaderLeaseTimeout: r.Lease, CommitTimeout: r.Commit,
+		Needs: m.needs(), Holder: m, HeartbeatTimeout: r.Heartbeat, ElectionTimeout: r.Election, LeaderLeaseTimeout: r.Lease, CommitTimeout: r.Commit,
 		Exit: func(reason error) {
 			fmt.Fprintln(os.Stderr, reason)
 			os.Exit(exitTemporary)

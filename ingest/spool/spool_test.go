@@ -158,7 +158,7 @@ func (r *rig) lead() {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	go func(o *ingest.Owner) { defer close(ended); _ = o.Run(ctx) }(r.owner) // fenced when Redis is emptied
+	go func(o *ingest.Owner) { defer close(ended); o.Run(ctx) }(r.owner)
 	r.stop = func() { cancel(); <-ended; r.stop = func() {} }
 }
 

@@ -1260,6 +1260,7 @@ type StatusResponse struct {
 	Sessions      map[string]uint32      `protobuf:"bytes,15,rep,name=sessions,proto3" json:"sessions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by stage
 	Waiting       string                 `protobuf:"bytes,16,opt,name=waiting,proto3" json:"waiting,omitempty"`                                                                              // why it is in no group yet
 	Drained       bool                   `protobuf:"varint,17,opt,name=drained,proto3" json:"drained,omitempty"`
+	Partitions    []*PartitionHolder     `protobuf:"bytes,18,rep,name=partitions,proto3" json:"partitions,omitempty"` // by number; none before the first epoch
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1413,6 +1414,74 @@ func (x *StatusResponse) GetDrained() bool {
 	return false
 }
 
+func (x *StatusResponse) GetPartitions() []*PartitionHolder {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+// PartitionHolder is the one member that may write the trees of a partition.
+type PartitionHolder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Partition     uint32                 `protobuf:"varint,1,opt,name=partition,proto3" json:"partition,omitempty"`
+	Member        string                 `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	Fence         string                 `protobuf:"bytes,3,opt,name=fence,proto3" json:"fence,omitempty"` // that it writes under
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartitionHolder) Reset() {
+	*x = PartitionHolder{}
+	mi := &file_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartitionHolder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartitionHolder) ProtoMessage() {}
+
+func (x *PartitionHolder) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartitionHolder.ProtoReflect.Descriptor instead.
+func (*PartitionHolder) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *PartitionHolder) GetPartition() uint32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *PartitionHolder) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *PartitionHolder) GetFence() string {
+	if x != nil {
+		return x.Fence
+	}
+	return ""
+}
+
 type TransferLeaderRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // empty: the voter that is furthest
@@ -1422,7 +1491,7 @@ type TransferLeaderRequest struct {
 
 func (x *TransferLeaderRequest) Reset() {
 	*x = TransferLeaderRequest{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1503,7 @@ func (x *TransferLeaderRequest) String() string {
 func (*TransferLeaderRequest) ProtoMessage() {}
 
 func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1516,7 @@ func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeaderRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *TransferLeaderRequest) GetId() string {
@@ -1465,7 +1534,7 @@ type TransferLeaderResponse struct {
 
 func (x *TransferLeaderResponse) Reset() {
 	*x = TransferLeaderResponse{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1546,7 @@ func (x *TransferLeaderResponse) String() string {
 func (*TransferLeaderResponse) ProtoMessage() {}
 
 func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1559,7 @@ func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeaderResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 var File_admin_proto protoreflect.FileDescriptor
@@ -1577,7 +1646,7 @@ const file_admin_proto_rawDesc = "" +
 	"\vmatch_index\x18\a \x01(\x04R\n" +
 	"matchIndex\x12\x10\n" +
 	"\x03lag\x18\b \x01(\x04R\x03lag\"\x0f\n" +
-	"\rStatusRequest\"\xce\x04\n" +
+	"\rStatusRequest\"\x93\x05\n" +
 	"\x0eStatusResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x18\n" +
@@ -1598,10 +1667,17 @@ const file_admin_proto_rawDesc = "" +
 	"last_index\x18\x0e \x01(\x04R\tlastIndex\x12L\n" +
 	"\bsessions\x18\x0f \x03(\v20.raftminer.admin.v1.StatusResponse.SessionsEntryR\bsessions\x12\x18\n" +
 	"\awaiting\x18\x10 \x01(\tR\awaiting\x12\x18\n" +
-	"\adrained\x18\x11 \x01(\bR\adrained\x1a;\n" +
+	"\adrained\x18\x11 \x01(\bR\adrained\x12C\n" +
+	"\n" +
+	"partitions\x18\x12 \x03(\v2#.raftminer.admin.v1.PartitionHolderR\n" +
+	"partitions\x1a;\n" +
 	"\rSessionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"'\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"]\n" +
+	"\x0fPartitionHolder\x12\x1c\n" +
+	"\tpartition\x18\x01 \x01(\rR\tpartition\x12\x16\n" +
+	"\x06member\x18\x02 \x01(\tR\x06member\x12\x14\n" +
+	"\x05fence\x18\x03 \x01(\tR\x05fence\"'\n" +
 	"\x15TransferLeaderRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x18\n" +
 	"\x16TransferLeaderResponse2\xdf\b\n" +
@@ -1632,7 +1708,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_admin_proto_goTypes = []any{
 	(*HealthRequest)(nil),           // 0: raftminer.admin.v1.HealthRequest
 	(*HealthResponse)(nil),          // 1: raftminer.admin.v1.HealthResponse
@@ -1658,45 +1734,47 @@ var file_admin_proto_goTypes = []any{
 	(*Member)(nil),                  // 21: raftminer.admin.v1.Member
 	(*StatusRequest)(nil),           // 22: raftminer.admin.v1.StatusRequest
 	(*StatusResponse)(nil),          // 23: raftminer.admin.v1.StatusResponse
-	(*TransferLeaderRequest)(nil),   // 24: raftminer.admin.v1.TransferLeaderRequest
-	(*TransferLeaderResponse)(nil),  // 25: raftminer.admin.v1.TransferLeaderResponse
-	nil,                             // 26: raftminer.admin.v1.StatusResponse.SessionsEntry
+	(*PartitionHolder)(nil),         // 24: raftminer.admin.v1.PartitionHolder
+	(*TransferLeaderRequest)(nil),   // 25: raftminer.admin.v1.TransferLeaderRequest
+	(*TransferLeaderResponse)(nil),  // 26: raftminer.admin.v1.TransferLeaderResponse
+	nil,                             // 27: raftminer.admin.v1.StatusResponse.SessionsEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	3,  // 0: raftminer.admin.v1.HealthResponse.members:type_name -> raftminer.admin.v1.MemberHealth
 	21, // 1: raftminer.admin.v1.MembersResponse.members:type_name -> raftminer.admin.v1.Member
-	26, // 2: raftminer.admin.v1.StatusResponse.sessions:type_name -> raftminer.admin.v1.StatusResponse.SessionsEntry
-	19, // 3: raftminer.admin.v1.Admin.Members:input_type -> raftminer.admin.v1.MembersRequest
-	22, // 4: raftminer.admin.v1.Admin.Status:input_type -> raftminer.admin.v1.StatusRequest
-	0,  // 5: raftminer.admin.v1.Admin.Health:input_type -> raftminer.admin.v1.HealthRequest
-	2,  // 6: raftminer.admin.v1.Admin.Pulse:input_type -> raftminer.admin.v1.PulseRequest
-	24, // 7: raftminer.admin.v1.Admin.TransferLeader:input_type -> raftminer.admin.v1.TransferLeaderRequest
-	4,  // 8: raftminer.admin.v1.Admin.AddMember:input_type -> raftminer.admin.v1.AddMemberRequest
-	6,  // 9: raftminer.admin.v1.Admin.Join:input_type -> raftminer.admin.v1.JoinRequest
-	8,  // 10: raftminer.admin.v1.Admin.Promote:input_type -> raftminer.admin.v1.PromoteRequest
-	10, // 11: raftminer.admin.v1.Admin.Demote:input_type -> raftminer.admin.v1.DemoteRequest
-	12, // 12: raftminer.admin.v1.Admin.Remove:input_type -> raftminer.admin.v1.RemoveRequest
-	14, // 13: raftminer.admin.v1.Admin.Drain:input_type -> raftminer.admin.v1.DrainRequest
-	16, // 14: raftminer.admin.v1.Admin.SaveSnapshot:input_type -> raftminer.admin.v1.SaveSnapshotRequest
-	17, // 15: raftminer.admin.v1.Admin.RestoreSnapshot:input_type -> raftminer.admin.v1.SnapshotChunk
-	20, // 16: raftminer.admin.v1.Admin.Members:output_type -> raftminer.admin.v1.MembersResponse
-	23, // 17: raftminer.admin.v1.Admin.Status:output_type -> raftminer.admin.v1.StatusResponse
-	1,  // 18: raftminer.admin.v1.Admin.Health:output_type -> raftminer.admin.v1.HealthResponse
-	3,  // 19: raftminer.admin.v1.Admin.Pulse:output_type -> raftminer.admin.v1.MemberHealth
-	25, // 20: raftminer.admin.v1.Admin.TransferLeader:output_type -> raftminer.admin.v1.TransferLeaderResponse
-	5,  // 21: raftminer.admin.v1.Admin.AddMember:output_type -> raftminer.admin.v1.AddMemberResponse
-	7,  // 22: raftminer.admin.v1.Admin.Join:output_type -> raftminer.admin.v1.JoinResponse
-	9,  // 23: raftminer.admin.v1.Admin.Promote:output_type -> raftminer.admin.v1.PromoteResponse
-	11, // 24: raftminer.admin.v1.Admin.Demote:output_type -> raftminer.admin.v1.DemoteResponse
-	13, // 25: raftminer.admin.v1.Admin.Remove:output_type -> raftminer.admin.v1.RemoveResponse
-	15, // 26: raftminer.admin.v1.Admin.Drain:output_type -> raftminer.admin.v1.DrainResponse
-	17, // 27: raftminer.admin.v1.Admin.SaveSnapshot:output_type -> raftminer.admin.v1.SnapshotChunk
-	18, // 28: raftminer.admin.v1.Admin.RestoreSnapshot:output_type -> raftminer.admin.v1.RestoreSnapshotResponse
-	16, // [16:29] is the sub-list for method output_type
-	3,  // [3:16] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	27, // 2: raftminer.admin.v1.StatusResponse.sessions:type_name -> raftminer.admin.v1.StatusResponse.SessionsEntry
+	24, // 3: raftminer.admin.v1.StatusResponse.partitions:type_name -> raftminer.admin.v1.PartitionHolder
+	19, // 4: raftminer.admin.v1.Admin.Members:input_type -> raftminer.admin.v1.MembersRequest
+	22, // 5: raftminer.admin.v1.Admin.Status:input_type -> raftminer.admin.v1.StatusRequest
+	0,  // 6: raftminer.admin.v1.Admin.Health:input_type -> raftminer.admin.v1.HealthRequest
+	2,  // 7: raftminer.admin.v1.Admin.Pulse:input_type -> raftminer.admin.v1.PulseRequest
+	25, // 8: raftminer.admin.v1.Admin.TransferLeader:input_type -> raftminer.admin.v1.TransferLeaderRequest
+	4,  // 9: raftminer.admin.v1.Admin.AddMember:input_type -> raftminer.admin.v1.AddMemberRequest
+	6,  // 10: raftminer.admin.v1.Admin.Join:input_type -> raftminer.admin.v1.JoinRequest
+	8,  // 11: raftminer.admin.v1.Admin.Promote:input_type -> raftminer.admin.v1.PromoteRequest
+	10, // 12: raftminer.admin.v1.Admin.Demote:input_type -> raftminer.admin.v1.DemoteRequest
+	12, // 13: raftminer.admin.v1.Admin.Remove:input_type -> raftminer.admin.v1.RemoveRequest
+	14, // 14: raftminer.admin.v1.Admin.Drain:input_type -> raftminer.admin.v1.DrainRequest
+	16, // 15: raftminer.admin.v1.Admin.SaveSnapshot:input_type -> raftminer.admin.v1.SaveSnapshotRequest
+	17, // 16: raftminer.admin.v1.Admin.RestoreSnapshot:input_type -> raftminer.admin.v1.SnapshotChunk
+	20, // 17: raftminer.admin.v1.Admin.Members:output_type -> raftminer.admin.v1.MembersResponse
+	23, // 18: raftminer.admin.v1.Admin.Status:output_type -> raftminer.admin.v1.StatusResponse
+	1,  // 19: raftminer.admin.v1.Admin.Health:output_type -> raftminer.admin.v1.HealthResponse
+	3,  // 20: raftminer.admin.v1.Admin.Pulse:output_type -> raftminer.admin.v1.MemberHealth
+	26, // 21: raftminer.admin.v1.Admin.TransferLeader:output_type -> raftminer.admin.v1.TransferLeaderResponse
+	5,  // 22: raftminer.admin.v1.Admin.AddMember:output_type -> raftminer.admin.v1.AddMemberResponse
+	7,  // 23: raftminer.admin.v1.Admin.Join:output_type -> raftminer.admin.v1.JoinResponse
+	9,  // 24: raftminer.admin.v1.Admin.Promote:output_type -> raftminer.admin.v1.PromoteResponse
+	11, // 25: raftminer.admin.v1.Admin.Demote:output_type -> raftminer.admin.v1.DemoteResponse
+	13, // 26: raftminer.admin.v1.Admin.Remove:output_type -> raftminer.admin.v1.RemoveResponse
+	15, // 27: raftminer.admin.v1.Admin.Drain:output_type -> raftminer.admin.v1.DrainResponse
+	17, // 28: raftminer.admin.v1.Admin.SaveSnapshot:output_type -> raftminer.admin.v1.SnapshotChunk
+	18, // 29: raftminer.admin.v1.Admin.RestoreSnapshot:output_type -> raftminer.admin.v1.RestoreSnapshotResponse
+	17, // [17:30] is the sub-list for method output_type
+	4,  // [4:17] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -1710,7 +1788,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,259 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// LeaderEpoch is that of the asking leader.
+type LeaderEpoch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Term          uint64                 `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaderEpoch) Reset() {
+	*x = LeaderEpoch{}
+	mi := &file_peer_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaderEpoch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaderEpoch) ProtoMessage() {}
+
+func (x *LeaderEpoch) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaderEpoch.ProtoReflect.Descriptor instead.
+func (*LeaderEpoch) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *LeaderEpoch) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *LeaderEpoch) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+type SealTreeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         *LeaderEpoch           `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Supplier      string                 `protobuf:"bytes,2,opt,name=supplier,proto3" json:"supplier,omitempty"`
+	SessionId     string                 `protobuf:"bytes,3,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealTreeRequest) Reset() {
+	*x = SealTreeRequest{}
+	mi := &file_peer_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealTreeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealTreeRequest) ProtoMessage() {}
+
+func (x *SealTreeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealTreeRequest.ProtoReflect.Descriptor instead.
+func (*SealTreeRequest) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *SealTreeRequest) GetEpoch() *LeaderEpoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *SealTreeRequest) GetSupplier() string {
+	if x != nil {
+		return x.Supplier
+	}
+	return ""
+}
+
+func (x *SealTreeRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+type SealTreeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tree          *SessionRecord         `protobuf:"bytes,1,opt,name=tree,proto3" json:"tree,omitempty"` // absent: there is no relay of the session
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealTreeResponse) Reset() {
+	*x = SealTreeResponse{}
+	mi := &file_peer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealTreeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealTreeResponse) ProtoMessage() {}
+
+func (x *SealTreeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealTreeResponse.ProtoReflect.Descriptor instead.
+func (*SealTreeResponse) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SealTreeResponse) GetTree() *SessionRecord {
+	if x != nil {
+		return x.Tree
+	}
+	return nil
+}
+
+type ForgetTreeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         *LeaderEpoch           `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Supplier      string                 `protobuf:"bytes,2,opt,name=supplier,proto3" json:"supplier,omitempty"`
+	SessionId     string                 `protobuf:"bytes,3,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetTreeRequest) Reset() {
+	*x = ForgetTreeRequest{}
+	mi := &file_peer_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetTreeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetTreeRequest) ProtoMessage() {}
+
+func (x *ForgetTreeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetTreeRequest.ProtoReflect.Descriptor instead.
+func (*ForgetTreeRequest) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ForgetTreeRequest) GetEpoch() *LeaderEpoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *ForgetTreeRequest) GetSupplier() string {
+	if x != nil {
+		return x.Supplier
+	}
+	return ""
+}
+
+func (x *ForgetTreeRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+type ForgetTreeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetTreeResponse) Reset() {
+	*x = ForgetTreeResponse{}
+	mi := &file_peer_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetTreeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetTreeResponse) ProtoMessage() {}
+
+func (x *ForgetTreeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetTreeResponse.ProtoReflect.Descriptor instead.
+func (*ForgetTreeResponse) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{4}
+}
+
 type ReportArchivedRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -31,7 +284,7 @@ type ReportArchivedRequest struct {
 
 func (x *ReportArchivedRequest) Reset() {
 	*x = ReportArchivedRequest{}
-	mi := &file_peer_proto_msgTypes[0]
+	mi := &file_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -43,7 +296,7 @@ func (x *ReportArchivedRequest) String() string {
 func (*ReportArchivedRequest) ProtoMessage() {}
 
 func (x *ReportArchivedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[0]
+	mi := &file_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -56,7 +309,7 @@ func (x *ReportArchivedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportArchivedRequest.ProtoReflect.Descriptor instead.
 func (*ReportArchivedRequest) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{0}
+	return file_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ReportArchivedRequest) GetNode() string {
@@ -84,7 +337,7 @@ type ArchivedTree struct {
 
 func (x *ArchivedTree) Reset() {
 	*x = ArchivedTree{}
-	mi := &file_peer_proto_msgTypes[1]
+	mi := &file_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -96,7 +349,7 @@ func (x *ArchivedTree) String() string {
 func (*ArchivedTree) ProtoMessage() {}
 
 func (x *ArchivedTree) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[1]
+	mi := &file_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -109,7 +362,7 @@ func (x *ArchivedTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchivedTree.ProtoReflect.Descriptor instead.
 func (*ArchivedTree) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{1}
+	return file_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ArchivedTree) GetSupplier() string {
@@ -141,7 +394,7 @@ type ReportArchivedResponse struct {
 
 func (x *ReportArchivedResponse) Reset() {
 	*x = ReportArchivedResponse{}
-	mi := &file_peer_proto_msgTypes[2]
+	mi := &file_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -153,7 +406,7 @@ func (x *ReportArchivedResponse) String() string {
 func (*ReportArchivedResponse) ProtoMessage() {}
 
 func (x *ReportArchivedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[2]
+	mi := &file_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -166,7 +419,7 @@ func (x *ReportArchivedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportArchivedResponse.ProtoReflect.Descriptor instead.
 func (*ReportArchivedResponse) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{2}
+	return file_peer_proto_rawDescGZIP(), []int{7}
 }
 
 var File_peer_proto protoreflect.FileDescriptor
@@ -174,7 +427,25 @@ var File_peer_proto protoreflect.FileDescriptor
 const file_peer_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"peer.proto\x12\x12raftminer.admin.v1\"c\n" +
+	"peer.proto\x12\x12raftminer.admin.v1\x1a\rinspect.proto\"A\n" +
+	"\vLeaderEpoch\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\"\x83\x01\n" +
+	"\x0fSealTreeRequest\x125\n" +
+	"\x05epoch\x18\x01 \x01(\v2\x1f.raftminer.admin.v1.LeaderEpochR\x05epoch\x12\x1a\n" +
+	"\bsupplier\x18\x02 \x01(\tR\bsupplier\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x03 \x01(\tR\tsessionId\"I\n" +
+	"\x10SealTreeResponse\x125\n" +
+	"\x04tree\x18\x01 \x01(\v2!.raftminer.admin.v1.SessionRecordR\x04tree\"\x85\x01\n" +
+	"\x11ForgetTreeRequest\x125\n" +
+	"\x05epoch\x18\x01 \x01(\v2\x1f.raftminer.admin.v1.LeaderEpochR\x05epoch\x12\x1a\n" +
+	"\bsupplier\x18\x02 \x01(\tR\bsupplier\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x03 \x01(\tR\tsessionId\"\x14\n" +
+	"\x12ForgetTreeResponse\"c\n" +
 	"\x15ReportArchivedRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x126\n" +
 	"\x05trees\x18\x02 \x03(\v2 .raftminer.admin.v1.ArchivedTreeR\x05trees\"]\n" +
@@ -183,9 +454,12 @@ const file_peer_proto_rawDesc = "" +
 	"\n" +
 	"session_id\x18\x02 \x01(\tR\tsessionId\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\fR\x04root\"\x18\n" +
-	"\x16ReportArchivedResponse2o\n" +
+	"\x16ReportArchivedResponse2\xa3\x02\n" +
 	"\x04Peer\x12g\n" +
-	"\x0eReportArchived\x12).raftminer.admin.v1.ReportArchivedRequest\x1a*.raftminer.admin.v1.ReportArchivedResponseB0Z.github.com/raftminer/raftminer/raftfsm/adminpbb\x06proto3"
+	"\x0eReportArchived\x12).raftminer.admin.v1.ReportArchivedRequest\x1a*.raftminer.admin.v1.ReportArchivedResponse\x12U\n" +
+	"\bSealTree\x12#.raftminer.admin.v1.SealTreeRequest\x1a$.raftminer.admin.v1.SealTreeResponse\x12[\n" +
+	"\n" +
+	"ForgetTree\x12%.raftminer.admin.v1.ForgetTreeRequest\x1a&.raftminer.admin.v1.ForgetTreeResponseB0Z.github.com/raftminer/raftminer/raftfsm/adminpbb\x06proto3"
 
 var (
 	file_peer_proto_rawDescOnce sync.Once
@@ -199,21 +473,34 @@ func file_peer_proto_rawDescGZIP() []byte {
 	return file_peer_proto_rawDescData
 }
 
-var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_peer_proto_goTypes = []any{
-	(*ReportArchivedRequest)(nil),  // 0: raftminer.admin.v1.ReportArchivedRequest
-	(*ArchivedTree)(nil),           // 1: raftminer.admin.v1.ArchivedTree
-	(*ReportArchivedResponse)(nil), // 2: raftminer.admin.v1.ReportArchivedResponse
+	(*LeaderEpoch)(nil),            // 0: raftminer.admin.v1.LeaderEpoch
+	(*SealTreeRequest)(nil),        // 1: raftminer.admin.v1.SealTreeRequest
+	(*SealTreeResponse)(nil),       // 2: raftminer.admin.v1.SealTreeResponse
+	(*ForgetTreeRequest)(nil),      // 3: raftminer.admin.v1.ForgetTreeRequest
+	(*ForgetTreeResponse)(nil),     // 4: raftminer.admin.v1.ForgetTreeResponse
+	(*ReportArchivedRequest)(nil),  // 5: raftminer.admin.v1.ReportArchivedRequest
+	(*ArchivedTree)(nil),           // 6: raftminer.admin.v1.ArchivedTree
+	(*ReportArchivedResponse)(nil), // 7: raftminer.admin.v1.ReportArchivedResponse
+	(*SessionRecord)(nil),          // 8: raftminer.admin.v1.SessionRecord
 }
 var file_peer_proto_depIdxs = []int32{
-	1, // 0: raftminer.admin.v1.ReportArchivedRequest.trees:type_name -> raftminer.admin.v1.ArchivedTree
-	0, // 1: raftminer.admin.v1.Peer.ReportArchived:input_type -> raftminer.admin.v1.ReportArchivedRequest
-	2, // 2: raftminer.admin.v1.Peer.ReportArchived:output_type -> raftminer.admin.v1.ReportArchivedResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	0, // 0: raftminer.admin.v1.SealTreeRequest.epoch:type_name -> raftminer.admin.v1.LeaderEpoch
+	8, // 1: raftminer.admin.v1.SealTreeResponse.tree:type_name -> raftminer.admin.v1.SessionRecord
+	0, // 2: raftminer.admin.v1.ForgetTreeRequest.epoch:type_name -> raftminer.admin.v1.LeaderEpoch
+	6, // 3: raftminer.admin.v1.ReportArchivedRequest.trees:type_name -> raftminer.admin.v1.ArchivedTree
+	5, // 4: raftminer.admin.v1.Peer.ReportArchived:input_type -> raftminer.admin.v1.ReportArchivedRequest
+	1, // 5: raftminer.admin.v1.Peer.SealTree:input_type -> raftminer.admin.v1.SealTreeRequest
+	3, // 6: raftminer.admin.v1.Peer.ForgetTree:input_type -> raftminer.admin.v1.ForgetTreeRequest
+	7, // 7: raftminer.admin.v1.Peer.ReportArchived:output_type -> raftminer.admin.v1.ReportArchivedResponse
+	2, // 8: raftminer.admin.v1.Peer.SealTree:output_type -> raftminer.admin.v1.SealTreeResponse
+	4, // 9: raftminer.admin.v1.Peer.ForgetTree:output_type -> raftminer.admin.v1.ForgetTreeResponse
+	7, // [7:10] is the sub-list for method output_type
+	4, // [4:7] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_peer_proto_init() }
@@ -221,13 +508,14 @@ func file_peer_proto_init() {
 	if File_peer_proto != nil {
 		return
 	}
+	file_inspect_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_proto_rawDesc), len(file_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,17 +20,24 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Peer_ReportArchived_FullMethodName = "/raftminer.admin.v1.Peer/ReportArchived"
+	Peer_SealTree_FullMethodName       = "/raftminer.admin.v1.Peer/SealTree"
+	Peer_ForgetTree_FullMethodName     = "/raftminer.admin.v1.Peer/ForgetTree"
 )
 
 // PeerClient is the client API for Peer service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Peer is what members tell the leader. FAILED_PRECONDITION: the asked member does
-// not lead; it does not pass the call on.
+// Peer is what members tell each other. A member does not pass these calls on.
 type PeerClient interface {
-	// ReportArchived says that a node keeps the leaves of sealed trees on its disk.
+	// ReportArchived tells the leader that a node keeps the leaves of sealed trees on
+	// its disk. FAILED_PRECONDITION: the asked member does not lead.
 	ReportArchived(ctx context.Context, in *ReportArchivedRequest, opts ...grpc.CallOption) (*ReportArchivedResponse, error)
+	// SealTree is the leader's word to the holder of a partition that a session is over.
+	// FAILED_PRECONDITION: a later leader is known, or the partition is not held here.
+	SealTree(ctx context.Context, in *SealTreeRequest, opts ...grpc.CallOption) (*SealTreeResponse, error)
+	// ForgetTree has the holder remove what Redis keeps of a session that has ended.
+	ForgetTree(ctx context.Context, in *ForgetTreeRequest, opts ...grpc.CallOption) (*ForgetTreeResponse, error)
 }
 
 type peerClient struct {
@@ -51,15 +58,40 @@ func (c *peerClient) ReportArchived(ctx context.Context, in *ReportArchivedReque
 	return out, nil
 }
 
+func (c *peerClient) SealTree(ctx context.Context, in *SealTreeRequest, opts ...grpc.CallOption) (*SealTreeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SealTreeResponse)
+	err := c.cc.Invoke(ctx, Peer_SealTree_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *peerClient) ForgetTree(ctx context.Context, in *ForgetTreeRequest, opts ...grpc.CallOption) (*ForgetTreeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ForgetTreeResponse)
+	err := c.cc.Invoke(ctx, Peer_ForgetTree_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PeerServer is the server API for Peer service.
 // All implementations must embed UnimplementedPeerServer
 // for forward compatibility.
 //
-// Peer is what members tell the leader. FAILED_PRECONDITION: the asked member does
-// not lead; it does not pass the call on.
+// Peer is what members tell each other. A member does not pass these calls on.
 type PeerServer interface {
-	// ReportArchived says that a node keeps the leaves of sealed trees on its disk.
+	// ReportArchived tells the leader that a node keeps the leaves of sealed trees on
+	// its disk. FAILED_PRECONDITION: the asked member does not lead.
 	ReportArchived(context.Context, *ReportArchivedRequest) (*ReportArchivedResponse, error)
+	// SealTree is the leader's word to the holder of a partition that a session is over.
+	// FAILED_PRECONDITION: a later leader is known, or the partition is not held here.
+	SealTree(context.Context, *SealTreeRequest) (*SealTreeResponse, error)
+	// ForgetTree has the holder remove what Redis keeps of a session that has ended.
+	ForgetTree(context.Context, *ForgetTreeRequest) (*ForgetTreeResponse, error)
 	mustEmbedUnimplementedPeerServer()
 }
 
@@ -72,6 +104,12 @@ type UnimplementedPeerServer struct{}
 
 func (UnimplementedPeerServer) ReportArchived(context.Context, *ReportArchivedRequest) (*ReportArchivedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportArchived not implemented")
+}
+func (UnimplementedPeerServer) SealTree(context.Context, *SealTreeRequest) (*SealTreeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SealTree not implemented")
+}
+func (UnimplementedPeerServer) ForgetTree(context.Context, *ForgetTreeRequest) (*ForgetTreeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ForgetTree not implemented")
 }
 func (UnimplementedPeerServer) mustEmbedUnimplementedPeerServer() {}
 func (UnimplementedPeerServer) testEmbeddedByValue()              {}
@@ -112,6 +150,42 @@ func _Peer_ReportArchived_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Peer_SealTree_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SealTreeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeerServer).SealTree(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peer_SealTree_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeerServer).SealTree(ctx, req.(*SealTreeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Peer_ForgetTree_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ForgetTreeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeerServer).ForgetTree(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peer_ForgetTree_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeerServer).ForgetTree(ctx, req.(*ForgetTreeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Peer_ServiceDesc is the grpc.ServiceDesc for Peer service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -122,6 +196,14 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReportArchived",
 			Handler:    _Peer_ReportArchived_Handler,
+		},
+		{
+			MethodName: "SealTree",
+			Handler:    _Peer_SealTree_Handler,
+		},
+		{
+			MethodName: "ForgetTree",
+			Handler:    _Peer_ForgetTree_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
