@@ -7,7 +7,7 @@ UNIT := $(shell go list ./... 2>/dev/null | grep -v -e /e2e -e '/cmd/devnet$$')
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help build demo test test-unit test-system bench lint fuzz proto docs clean
-.PHONY: bench-relay profile-relay soak-relay bench-ring bench-ingest kill-ingest bench-failover bench-calm test-clock test-drain
+.PHONY: bench-relay profile-relay soak-relay bench-transports bench-ring bench-ingest kill-ingest bench-failover bench-calm test-clock test-drain
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -32,8 +32,8 @@ test-system: ## system tests on the real chain
 	scripts/deps.sh
 	scripts/test-system.sh
 
-bench: ## go benchmarks with allocations, fit for benchstat
-	go test -run '^$$' -bench . -benchmem $(UNIT)
+bench: ## go benchmarks with allocations, COUNT times each, fit for benchstat
+	go test -run '^$$' -bench . -benchmem -count $(or $(COUNT),1) $(UNIT)
 
 lint: ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
@@ -49,6 +49,9 @@ profile-relay: ## where a relayer's processor time goes, by stage
 
 soak-relay: ## a million relays through a relayer whose memory and goroutines may not grow; ends with JSON
 	@scripts/soak-relay.sh
+
+bench-transports: ## events of 100 streams and 1,000 idle WebSockets through one relayer; ends with JSON
+	@scripts/bench-transports.sh
 
 bench-ring: ## ring verification against ring-go, in one run; ends with JSON
 	@scripts/bench-ring.sh
