@@ -69,7 +69,7 @@ func (g *genesis) balances() error {
 			credit(authtypes.NewModuleAddress(name).String(), each*int64(count))
 		}
 		module(stakingtypes.BondedPoolName, validatorStake, 1)
-		module(apptypes.ModuleName, applicationStake, len(g.actors.Applications))
+		module(apptypes.ModuleName, g.opts.ApplicationStake, len(g.actors.Applications))
 		module(gatewaytypes.ModuleName, gatewayStake, len(g.actors.Gateways))
 		module(suppliertypes.ModuleName, supplierStake, len(g.actors.Suppliers))
 		return nil

@@ -46,7 +46,7 @@ func (g *genesis) applications() error {
 			service := &sharedtypes.ApplicationServiceConfig{ServiceId: app.Service}
 			s.ApplicationList = append(s.ApplicationList, apptypes.Application{
 				Address:                   app.Address,
-				Stake:                     upoktPtr(applicationStake),
+				Stake:                     upoktPtr(g.opts.ApplicationStake),
 				ServiceConfigs:            []*sharedtypes.ApplicationServiceConfig{service},
 				DelegateeGatewayAddresses: []string{app.Gateway},
 				ServiceConfigHistory: []*apptypes.ApplicationServiceConfigUpdate{{

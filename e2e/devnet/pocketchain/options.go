@@ -58,6 +58,9 @@ type Options struct {
 	ApplicationsPerService int
 	Gateways               int
 	Suppliers              int
+	// ApplicationStake is what every application has at stake, in upokt; far more
+	// than a test can use up by default.
+	ApplicationStake int64
 	// SupplierURL is the endpoint that suppliers announce on chain.
 	SupplierURL string
 	// MinGasPrices is what the node's mempool asks for, as "0.001upokt".
@@ -111,6 +114,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.ApplicationsPerService, 1)
 	setDefault(&o.Gateways, 1)
 	setDefault(&o.Suppliers, 3)
+	setDefault(&o.ApplicationStake, applicationStake)
 	setDefault(&o.SupplierURL, "http://127.0.0.1:8545")
 	setDefault(&o.MinGasPrices, "0.000000001"+Denom)
 	setDefault(&o.RPCAddr, "127.0.0.1:0")
