@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/raftminer/raftminer/e2e/devnet"
-	"github.com/raftminer/raftminer/e2e/devnet/gateway"
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
+	"github.com/raftminer/raftminer/relayproxy/gateway"
 )
 
 const (

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/raftminer/raftminer/e2e/devnet/gateway"
 	"github.com/raftminer/raftminer/e2e/relayload"
+	"github.com/raftminer/raftminer/relayproxy/gateway"
 )
 
 // socketReport is what open WebSockets cost. Resident memory is what the system

@@ -19,9 +19,9 @@ import (
 
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
 
-	"github.com/raftminer/raftminer/e2e/devnet/gateway"
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
 	"github.com/raftminer/raftminer/e2e/relayload"
+	"github.com/raftminer/raftminer/relayproxy/gateway"
 )
 
 // streamReport is how old events are when a client has them, in milliseconds.
