@@ -109,7 +109,7 @@ func TestFailuresInARowTakeAMemberOut(t *testing.T) {
 		t.Fatal("in again although the trial failed")
 	}
 	w.now = w.now.Add(time.Second)
-	if w.take(Served) != "a" || w.take(Served) != "a" {
+	if first, second := w.take(Served), w.take(Served); first != "a" || second != "a" {
 		t.Fatal("still out although the trial was served")
 	}
 	if want := []string{"a failing true", "a failing false"}; !slices.Equal(w.changes, want) {
