@@ -102,7 +102,7 @@ func (m *Meter) session(ref chain.SessionRef, windows chain.Windows) *session {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s, ok = m.sessions[ref.Key()]; !ok {
-		s = &session{meter: m, ref: ref, windows: windows, want: min(firstLease, m.opts.MaxLease)}
+		s = &session{meter: m, ref: ref, windows: windows, part: part{want: min(firstLease, m.opts.MaxLease)}}
 		m.sessions[ref.Key()] = s
 		m.metrics.sessions.Inc()
 	}

@@ -191,6 +191,32 @@ func TestNothingIsLeftOfASession(t *testing.T) {
 	}
 }
 
+// Redis is away when a session ends, and nobody asks for anything afterwards.
+func TestNothingIsLeftAfterAnOutage(t *testing.T) {
+	w := newWorld(t, 1600)
+	m := w.relayer()
+	c, err := w.reserve(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Commit()
+	w.redis.Close()
+	w.clock = w.clock.Add(time.Minute)
+	other := testRef()
+	other.SessionID = "other"
+	if _, err := m.Reserve(context.Background(), other, testWindows()); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("without Redis: %v", err)
+	}
+	m.sweep(context.Background(), 21)
+	if err := w.redis.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	m.sweep(context.Background(), 22)
+	if keys := w.redis.Keys(); len(keys) != 0 || len(m.sessions) != 0 || m.outage.lasts(w.clock) != 0 {
+		t.Errorf("left in Redis: %v, %d sessions in memory, an outage of %v", keys, len(m.sessions), m.outage.lasts(w.clock))
+	}
+}
+
 func TestAMeterExpires(t *testing.T) {
 	w := newWorld(t, 1000)
 	if _, err := w.reserve(w.relayer()); err != nil {

@@ -19,23 +19,42 @@ type session struct {
 	ref     chain.SessionRef
 	windows chain.Windows
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	part
+	calls
+	grace
+	rest
+
+	budget chain.Budget
+	known  bool // budget is
+}
+
+// part is what the relayer holds.
+type part struct {
 	free   int64 // may be served without asking
 	flying int64 // reserved
 	used   int64 // committed
-	want   int64 // what the relayer likes to have free
+	want   int64 // what it likes to have free
+}
 
-	calling chan struct{} // closed when the call to the ledger that is under way has ended; nil: none is
+// calls are those to the ledger.
+type calls struct {
+	calling chan struct{} // closed when the one under way has ended; nil: none is
 	number  int64         // of the last statement
 	unsure  bool          // the ledger may have noted another number than held
 	leased  time.Time     // when the last lease was granted
 	next    time.Time     // no lease is asked for before
-	away    time.Time     // since when leases fail; zero: the last one did not
-	share   int64         // what may still be served by grace
-	budget  chain.Budget
-	known   bool // budget is
+}
 
-	busy   bool // something was taken since the last sweep
+// grace is what may be done without the ledger.
+type grace struct {
+	away  time.Time // since when leases fail; zero: the last one did not
+	share int64     // what may still be served
+}
+
+// rest is how long nothing was taken.
+type rest struct {
+	busy   bool // something was, since the last sweep
 	sweeps int  // for which nothing was
 }
 

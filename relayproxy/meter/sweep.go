@@ -32,8 +32,8 @@ func (m *Meter) Run(ctx context.Context, height func() int64) {
 
 func (m *Meter) sweep(ctx context.Context, height int64) {
 	for _, s := range m.all() {
-		if m.outage.lasts(m.now()) > 0 || m.sweepOne(ctx, s, height) != nil {
-			return // without Redis nothing can be given back; the next sweep tries again
+		if m.sweepOne(ctx, s, height) != nil {
+			return // the next sweep tries again
 		}
 	}
 }
@@ -41,14 +41,21 @@ func (m *Meter) sweep(ctx context.Context, height int64) {
 func (m *Meter) sweepOne(ctx context.Context, s *session, height int64) error {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	keep, ended := s.rest(height)
+	keep, ended := s.look(height)
+	if !ended && m.outage.lasts(m.now()) > 0 {
+		return nil // what is given back to a ledger that is away is lost
+	}
 	if !ended {
 		return s.giveBack(ctx, keep)
 	}
 	// Claims are closed, so every relayer has stopped serving the session. The first
 	// one removes its meter.
-	if err := m.ledger.Remove(ctx, s.ref.Key()); err != nil && height <= s.windows.Settlement {
+	err := m.ledger.Remove(ctx, s.ref.Key())
+	if err != nil && height <= s.windows.Settlement {
 		return err
+	}
+	if err == nil {
+		m.outage.end()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,8 +64,8 @@ func (m *Meter) sweepOne(ctx context.Context, s *session, height int64) error {
 	return nil
 }
 
-// rest is what a session should keep free, and whether it has ended.
-func (s *session) rest(height int64) (keep int64, ended bool) {
+// look is what a session should keep free, and whether it has ended.
+func (s *session) look(height int64) (keep int64, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.busy {
