@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -133,7 +134,9 @@ func newFleet(t *testing.T, nodes ...*fakeNode) (*Client, *Feed) {
 	}
 	feed := runFeed(t, client)
 	t.Cleanup(func() { _ = client.Close() })
-	eventually(t, "a block is seen", func() bool { return feed.Latest().Height > 0 })
+	eventually(t, "every node is seen", func() bool {
+		return !slices.ContainsFunc(client.nodes.list, func(n *node) bool { return n.sight().block.Height == 0 })
+	})
 	return client, feed
 }
 
