@@ -125,7 +125,9 @@ func (k relayKind) run(cmd *cobra.Command, o *relayOptions, args []string) error
 		return err
 	}
 	defer closeNode()
-	sender := &relaySender{kind: k, options: o, client: client, call: call}
+	sender := &relaySender{kind: k, options: o, client: client, call: call, sessions: &newestSession{
+		ask: func(ctx context.Context) (*gateway.Session, error) { return o.session(ctx, client) },
+	}}
 	defer sender.close()
 	if o.load {
 		return runLoad(cmd, sender)

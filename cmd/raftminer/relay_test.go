@@ -129,6 +129,28 @@ func TestReadable(t *testing.T) {
 	}
 }
 
+// A session is asked for again when it is old, or known to be over.
+func TestNewestSession(t *testing.T) {
+	asked := 0
+	s := &newestSession{ask: func(context.Context) (*gateway.Session, error) { asked++; return new(gateway.Session), nil }}
+	get := func(over *gateway.Session, want int) *gateway.Session {
+		t.Helper()
+		session, err := s.get(context.Background(), over)
+		if err != nil || asked != want {
+			t.Errorf("asked %d times, %v, want %d", asked, err, want)
+		}
+		return session
+	}
+	first := get(nil, 1)
+	get(nil, 1)
+	second := get(first, 2)
+	if got := get(first, 2); got != second {
+		t.Error("a session that somebody else replaced is asked for again")
+	}
+	s.fetched = time.Now().Add(-sessionAge)
+	get(nil, 3)
+}
+
 func TestReasonsAndSessionsThatAreOver(t *testing.T) {
 	refusal := func(codespace string, code uint32) error {
 		return fmt.Errorf("relay: %w", &gateway.Refusal{RelayMinerError: servicetypes.RelayMinerError{

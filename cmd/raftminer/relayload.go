@@ -21,17 +21,10 @@ import (
 	"github.com/raftminer/raftminer/relayproxy/gateway"
 )
 
-// sessionAge is how long a session is taken for the newest one.
-const sessionAge = time.Second
-
 // load is many relays under way.
 type load struct {
 	sender   *relaySender
 	progress *progressbar.ProgressBar
-
-	sessions sync.Mutex // held while the newest one is asked for
-	session  *gateway.Session
-	fetched  time.Time
 
 	mu      sync.Mutex
 	results map[string]*loadResult // by supplier
@@ -69,6 +62,9 @@ type loadReport struct {
 func runLoad(cmd *cobra.Command, s *relaySender) error {
 	l := &load{sender: s, results: make(map[string]*loadResult), reasons: make(map[string]int), progress: loadProgress(s.options.count)}
 	began := time.Now()
+	if _, err := s.sessions.get(cmd.Context(), nil); err != nil {
+		return err
+	}
 	if err := l.run(cmd.Context()); err != nil {
 		return err
 	}
@@ -108,64 +104,23 @@ func (l *load) run(ctx context.Context) error {
 		if err := limit.Wait(ctx); err != nil {
 			return errors.Join(err, group.Wait())
 		}
-		session, err := l.newest(ctx, nil)
-		if err != nil {
-			return errors.Join(err, group.Wait())
-		}
-		if _, err := o.suppliers(session); err != nil {
-			return errors.Join(err, group.Wait())
-		}
 		group.Go(func() error {
-			l.one(ctx, session, n)
+			l.one(ctx, n)
 			return nil
 		})
 	}
 	return group.Wait()
 }
 
-// newest is the session of now, asked for from time to time, and when the one that
-// is known turned out to be over.
-func (l *load) newest(ctx context.Context, over *gateway.Session) (*gateway.Session, error) {
-	l.sessions.Lock()
-	defer l.sessions.Unlock()
-	if l.session != nil && l.session != over && time.Since(l.fetched) < sessionAge {
-		return l.session, nil
-	}
-	session, err := l.sender.options.session(ctx, l.sender.client)
-	if err != nil {
-		return nil, err
-	}
-	l.session, l.fetched = session, time.Now()
-	return session, nil
-}
-
-// send sends a relay, once more in the next session if its own is over by now.
-func (l *load) send(ctx context.Context, session *gateway.Session, n int) (*delivery, error) {
-	for again := false; ; again = true {
+// one sends a relay and notes what came of it.
+func (l *load) one(ctx context.Context, n int) {
+	d, err := l.sender.send(ctx, n, func(session *gateway.Session) (string, error) {
 		suppliers, err := l.sender.options.suppliers(session)
 		if err != nil {
-			return &delivery{}, err
+			return "", err
 		}
-		d, err := l.sender.deliver(ctx, session, suppliers[n%len(suppliers)], n)
-		if again || !isOver(err) {
-			return d, err
-		}
-		if session, err = l.newest(ctx, session); err != nil {
-			return d, err
-		}
-	}
-}
-
-// isOver reports a refusal because of the session (relayer_proxy 1: invalid, 6:
-// unknown).
-func isOver(err error) bool {
-	var refusal *gateway.Refusal
-	return errors.As(err, &refusal) && refusal.Codespace == "relayer_proxy" && (refusal.Code == 1 || refusal.Code == 6)
-}
-
-// one sends a relay and notes what came of it.
-func (l *load) one(ctx context.Context, session *gateway.Session, n int) {
-	d, err := l.send(ctx, session, n)
+		return suppliers[n%len(suppliers)], nil
+	})
 	_ = l.progress.Add(1) // a terminal that went away
 	l.mu.Lock()
 	defer l.mu.Unlock()

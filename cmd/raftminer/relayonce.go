@@ -31,7 +31,7 @@ type relayOutput struct {
 
 // runOnce sends one relay to each supplier.
 func runOnce(cmd *cobra.Command, s *relaySender) error {
-	session, err := s.options.session(cmd.Context(), s.client)
+	session, err := s.sessions.get(cmd.Context(), nil)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,8 @@ func runOnce(cmd *cobra.Command, s *relaySender) error {
 	var outputs []relayOutput
 	failed := 0
 	for n, supplier := range suppliers {
-		d, err := s.deliver(cmd.Context(), session, supplier, n)
+		d, err := s.send(cmd.Context(), n, only(supplier))
+		d.supplier = supplier
 		if err != nil {
 			failed++
 		}

@@ -21,6 +21,8 @@ type relaySender struct {
 	options *relayOptions
 	client  *gateway.Client
 	call    relayCall
+	// sessions are of the application and the service.
+	sessions *newestSession
 
 	mu    sync.Mutex
 	conns map[string]*grpc.ClientConn // by URL
