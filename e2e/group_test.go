@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	leaderMetric = "ha_raft_is_leader"
-	pollInterval = 20 * time.Millisecond
+	leaderMetric     = "ha_raft_is_leader"
+	firstFlushMetric = "ha_miner_first_flush_timestamp_seconds"
+	pollInterval     = 20 * time.Millisecond
 )
 
 // roles are the leader and the two others.
@@ -31,6 +32,11 @@ func (n *network) metric(ctx context.Context, name, metric string) float64 {
 		return -1
 	}
 	return value
+}
+
+// firstFlush is when a miner stored relays first in its newest ownership.
+func (n *network) firstFlush(ctx context.Context, miner string) time.Time {
+	return time.Unix(0, int64(n.metric(ctx, miner, firstFlushMetric)*1e9))
 }
 
 // await polls until done, or ends the test.

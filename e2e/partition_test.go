@@ -18,7 +18,8 @@ const stillness = 3 * time.Second
 func TestRaftPartitions(t *testing.T) {
 	r := newRack(t, miners)
 	n, ctx := startPlaced(t, r.place, r.edit(certificates(t)))
-	paid := n.driveAside(ctx, devnet.DriveOptions{})
+	enough := make(chan struct{})
+	paid := n.driveAside(ctx, devnet.DriveOptions{Until: enough})
 	for _, step := range []struct {
 		name string
 		cut  func(leader, a, b string) [][2]string // directions, from and to
@@ -40,9 +41,9 @@ func TestRaftPartitions(t *testing.T) {
 			r.cut(link[0], link[1])
 		}
 		if step.move {
-			// The old one may store relays until then, so there may be none left for the next.
 			next := n.awaitSuccessor(ctx, leader)
-			t.Logf("%s: %s holds the partitions after %s", step.name, next, time.Since(start).Round(time.Millisecond))
+			n.await(ctx, step.name+": the next leader stores relays", func() bool { return n.firstFlush(ctx, next).After(start) })
+			t.Logf("%s: %s stores relays after %s", step.name, next, n.firstFlush(ctx, next).Sub(start).Round(time.Millisecond))
 			n.await(ctx, step.name+": the old leader steps down", func() bool { return n.metric(ctx, leader, leaderMetric) == 0 })
 			leader, term = next, n.metric(ctx, next, "ha_raft_term")
 		} else {
@@ -56,7 +57,9 @@ func TestRaftPartitions(t *testing.T) {
 			t.Errorf("%s: healing moved the term from %v to %v", step.name, term, now)
 		}
 	}
-	checkPaid(t, paid())
+	close(enough)
+	report := paid()
+	checkPaidExactly(t, report, report.RelaysAnswered)
 }
 
 // awaitSuccessor waits until a miner other than old leads and holds all partitions.
