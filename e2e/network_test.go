@@ -67,14 +67,6 @@ func startFor(
 	return n, ctx
 }
 
-// startPlaced boots a network whose children run where place says.
-func startPlaced(
-	t *testing.T, place func(name string) devnet.Placement, edit func(name string, config map[string]any),
-) (*network, context.Context) {
-	t.Helper()
-	return startOptions(t, devnet.Options{Place: place, Edit: edit})
-}
-
 // startOptions boots a network of another make.
 func startOptions(t *testing.T, opts devnet.Options) (*network, context.Context) {
 	t.Helper()
@@ -126,7 +118,7 @@ func (n *network) log(name string) []byte {
 }
 
 func (n *network) showLogs() {
-	const tail = 6000
+	const tail = 2000 // what the test says must not drown in it
 	for _, p := range n.processes() {
 		log := n.log(p.Name)
 		n.t.Logf("end of the log of %s:\n%s", p.Name, log[max(0, len(log)-tail):])

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/raftminer/raftminer/e2e/devnet"
+	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
 )
 
 // stillness is how long something that must not happen is watched for: several
@@ -17,7 +18,11 @@ const stillness = 3 * time.Second
 // nobody, and every relay is paid once.
 func TestRaftPartitions(t *testing.T) {
 	r := newRack(t, miners)
-	n, ctx := startPlaced(t, r.place, r.edit(certificates(t)))
+	params := pocketchain.DefaultParams()
+	params.ClaimWindowClose, params.ProofWindowClose = 30, 30 // three failovers in a row
+	n, ctx := startOptions(t, devnet.Options{
+		Place: r.place, Edit: r.edit(certificates(t)), Chain: pocketchain.Options{Params: &params},
+	})
 	enough := make(chan struct{})
 	paid := n.driveAside(ctx, devnet.DriveOptions{Until: enough})
 	for _, step := range []struct {

@@ -73,16 +73,17 @@ type Options struct {
 	Log               io.Writer // node and app log; discarded when nil
 }
 
-// DefaultParams have short sessions and windows that survive a slow failover,
-// and ask a proof for every claim.
+// DefaultParams have short sessions, ask a proof for every claim, and have windows
+// of several failovers: one that waits for a heartbeat timeout takes two seconds
+// and more on a busy machine.
 func DefaultParams() Params {
 	return Params{
 		BlocksPerSession:               10,
 		GracePeriod:                    1,
 		ClaimWindowOpen:                2,
-		ClaimWindowClose:               10,
+		ClaimWindowClose:               20,
 		ProofWindowOpen:                0,
-		ProofWindowClose:               10,
+		ProofWindowClose:               20,
 		SuppliersInSession:             15,
 		ProofRequestProbability:        1,
 		ProofRequirementThreshold:      20_000_000,
