@@ -95,7 +95,7 @@ func failedAttempt(err error, read bool) attempt {
 	o := outcomeOf(err)
 	a := attempt{refusal: refuseFor(o.reason(), err, o.detail()), result: pool.Failed}
 	switch {
-	case errors.Is(err, context.Canceled), o == outcomeTooLarge: // the client left, or asked for too much
+	case o == outcomeCancelled, o == outcomeTooLarge: // the client left, or asked for too much
 		a.result = pool.Unclear
 	case o == outcomeUnreachable:
 		a.again = read || notSent(err)

@@ -1,7 +1,9 @@
 package relayproxy
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -16,31 +18,33 @@ import (
 
 // exchange is one HTTP request to a backend and its answer. It must be closed.
 type exchange struct {
-	req     *fasthttp.Request
-	res     *fasthttp.Response
-	member  *pool.Member // whose answer it is; nil before one has answered
-	unwatch func() bool  // nil if nobody may cut it
+	req      *fasthttp.Request
+	res      *fasthttp.Response
+	member   *pool.Member // whose answer it is; nil before one has answered
+	conn     net.Conn
+	giveBack func(reuse bool) // the connection; nil while there is none
+	unwatch  func() bool      // whether nobody cut the connection
+	whole    bool             // the answer is read to its end
 }
 
 func (e *exchange) close() {
-	if e.unwatch != nil {
-		e.unwatch()
-	}
+	e.endCall()
 	if e.member != nil {
 		e.member.Release()
 		e.member = nil
 	}
-	// The error is the backend connection's, which is given up with it.
-	_ = e.res.CloseBodyStream()
 	fasthttp.ReleaseRequest(e.req)
 	fasthttp.ReleaseResponse(e.res)
 }
 
+// isRead reports whether the request can be sent twice without harm.
+func (e *exchange) isRead() bool { return e.req.Header.IsGet() || e.req.Header.IsHead() }
+
 // start sends an HTTP relay to a backend and returns when the answer's header has
-// arrived, with the whole body if its length was given.
-func (rt *route) start(r *relay) (e *exchange, refusal *Refusal) {
+// arrived. The exchange is cut when ctx ends.
+func (rt *route) start(ctx context.Context, r *relay) (e *exchange, refusal *Refusal) {
 	m, refusal := rt.backends.ask(rt.metrics.retried.Inc, func(u *upstream) (a attempt) {
-		e, a = u.start(r)
+		e, a = u.start(ctx, r)
 		return a
 	})
 	if refusal != nil {
@@ -50,21 +54,20 @@ func (rt *route) start(r *relay) (e *exchange, refusal *Refusal) {
 	return e, nil
 }
 
-func (u *upstream) start(r *relay) (*exchange, attempt) {
+func (u *upstream) start(ctx context.Context, r *relay) (*exchange, attempt) {
 	e := &exchange{req: fasthttp.AcquireRequest(), res: fasthttp.AcquireResponse()}
 	if refusal := u.build(e.req, r); refusal != nil {
 		e.close()
 		return nil, attempt{refusal: refusal}
 	}
-	e.res.StreamBody = true
 	began := time.Now()
-	err := u.client.DoDeadline(e.req, e.res, r.deadline)
+	err := e.send(ctx, u.client, r.deadline)
 	outcome := outcomeOf(err)
 	r.route.metrics.backend(outcome).Observe(time.Since(began).Seconds())
 	if err != nil {
-		read := e.req.Header.IsGet() || e.req.Header.IsHead()
+		a := failedAttempt(err, e.isRead())
 		e.close()
-		return nil, failedAttempt(err, read)
+		return nil, a
 	}
 	return e, attempt{result: resultOf(e.res.StatusCode())}
 }
@@ -87,6 +90,7 @@ func (e *exchange) payload(limit int) ([]byte, *Refusal) {
 	}
 	var payload []byte
 	var err error
+	e.whole = size == 0
 	switch {
 	case size > limit:
 		err = fasthttp.ErrBodyTooLarge
@@ -106,6 +110,7 @@ func (e *exchange) payload(limit int) ([]byte, *Refusal) {
 	if err != nil {
 		return nil, e.broke(err)
 	}
+	e.whole = true
 	return payload, nil
 }
 
@@ -134,12 +139,13 @@ func (e *exchange) chunked(limit int) ([]byte, *Refusal) {
 	switch {
 	case err == nil && len(body) > limit:
 		err = fasthttp.ErrBodyTooLarge
-	case err == nil && brokeOff(e.res):
+	case err == nil && e.brokeOff():
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
 		return nil, e.broke(err)
 	}
+	e.whole = true
 	if status := e.res.StatusCode(); len(body) == 0 && !mayBeEmpty(e.req, status) {
 		return nil, refuseEmpty(status)
 	}

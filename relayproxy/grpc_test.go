@@ -21,14 +21,19 @@ import (
 // call sends a relay over gRPC.
 func (w *world) call(url string, body []byte, rpcType string) (*servicetypes.RelayResponse, error) {
 	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return w.callContext(ctx, url, body, rpcType)
+}
+
+func (w *world) callContext(ctx context.Context, url string, body []byte, rpcType string) (*servicetypes.RelayResponse, error) {
+	w.t.Helper()
 	conn, err := grpc.NewClient(strings.TrimPrefix(url, "http://"),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(bytesCodec{})))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
 	if rpcType != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, headerRPCType, rpcType)
 	}

@@ -25,7 +25,8 @@ func (s *Server) handleHTTP(ctx *fasthttp.RequestCtx) {
 		s.handleWebSocket(ctx)
 		return
 	}
-	out, r, refusal := s.pipeline.serve(s.base, ctx.PostBody(), ctx.Request.Header.Peek(headerRPCType), time.Now())
+	until, done := untilHangUp(s.base, ctx.Conn())
+	out, r, refusal := s.pipeline.serve(until, ctx.PostBody(), ctx.Request.Header.Peek(headerRPCType), time.Now())
 	if s.draining.Load() { // since it came
 		ctx.SetConnectionClose()
 	}
@@ -34,12 +35,13 @@ func (s *Server) handleHTTP(ctx *fasthttp.RequestCtx) {
 	}
 	ctx.SetContentType(contentType)
 	if out.stream == nil {
+		done()
 		ctx.Response.SetBodyRaw(out.reply)
 		return
 	}
 	// Gateways tell a stream by the backend's content type.
 	ctx.Response.Header.SetContentTypeBytes(out.stream.exchange.res.Header.ContentType())
-	ctx.SetBodyStreamWriter(func(w *bufio.Writer) { s.send(out.stream, out.reply, w) })
+	ctx.SetBodyStreamWriter(func(w *bufio.Writer) { defer done(); s.send(out.stream, out.reply, w) })
 }
 
 // refuse records a refusal and serializes it.

@@ -1,6 +1,7 @@
 package relayproxy
 
 import (
+	"context"
 	"errors"
 	"net"
 
@@ -15,15 +16,16 @@ const (
 	outcomeUnreachable
 	outcomeTimeout
 	outcomeTooLarge
+	outcomeCancelled
 	outcomeCount
 )
 
 func (o outcome) String() string {
-	return [outcomeCount]string{"ok", "unreachable", "timeout", "too_large"}[o]
+	return [outcomeCount]string{"ok", "unreachable", "timeout", "too_large", "cancelled"}[o]
 }
 
 func (o outcome) reason() Reason {
-	return [outcomeCount]Reason{outcomeUnreachable: ReasonBackendUnreachable, outcomeTimeout: ReasonBackendTimeout, outcomeTooLarge: ReasonResponseTooLarge}[o]
+	return [outcomeCount]Reason{outcomeUnreachable: ReasonBackendUnreachable, outcomeTimeout: ReasonBackendTimeout, outcomeTooLarge: ReasonResponseTooLarge, outcomeCancelled: ReasonClientGone}[o]
 }
 
 func (o outcome) detail() string {
@@ -31,6 +33,7 @@ func (o outcome) detail() string {
 		outcomeUnreachable: "the backend did not answer",
 		outcomeTimeout:     "the backend did not answer in time",
 		outcomeTooLarge:    "the backend's answer is larger than this service allows",
+		outcomeCancelled:   "the client hung up",
 	}[o]
 }
 
@@ -39,6 +42,8 @@ func outcomeOf(err error) outcome {
 	switch {
 	case err == nil:
 		return outcomeOK
+	case errors.Is(err, context.Canceled):
+		return outcomeCancelled
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		return outcomeTooLarge
 	case errors.Is(err, fasthttp.ErrDialTimeout), errors.As(err, &dial) && dial.Op == "dial":

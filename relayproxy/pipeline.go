@@ -78,6 +78,9 @@ func (p *pipeline) serve(ctx context.Context, body, rpcType []byte, arrived time
 	if refusal != nil {
 		r.charge.Refund()
 	}
+	if refusal != nil && ctx.Err() != nil {
+		refusal = refuseEnded(ctx, refusal)
+	}
 	held += r.answerBytes
 	return out, r, refusal
 }
@@ -90,7 +93,7 @@ func (p *pipeline) respond(ctx context.Context, r *relay) (answer, *Refusal) {
 	if !r.route.servesHTTP() {
 		return answer{}, refuse(ReasonUnsupportedTransport, "%s is not served here", RPCTypeName(r.route.rpcType))
 	}
-	e, refusal := r.route.start(r)
+	e, refusal := r.route.start(ctx, r)
 	if refusal != nil {
 		return answer{}, refusal
 	}

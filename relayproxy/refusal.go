@@ -35,6 +35,7 @@ const (
 	ReasonEmptyResponse
 	ReasonSign
 	ReasonPublish
+	ReasonClientGone
 	reasonCount
 )
 
@@ -84,6 +85,7 @@ var wireForms = [reasonCount]wireForm{
 	ReasonEmptyResponse:        {"empty_response", codespaceProxy, 5, "internal error", true},
 	ReasonSign:                 {"sign", codespaceAuth, 5, "invalid relay response", true},
 	ReasonPublish:              {"publish", codespaceProxy, 5, "internal error", true},
+	ReasonClientGone:           {"client_cancelled", codespaceAuth, 4, "invalid relay request", false}, // nobody reads it
 }
 
 // Close codes of a WebSocket, as clients of the field read them.
@@ -104,7 +106,7 @@ func (r Reason) closeCode() int {
 		return closeBackend
 	case ReasonOverBudget, ReasonRateLimited, ReasonOverloaded:
 		return closeLimit
-	case ReasonChain, ReasonMeter, ReasonSign, ReasonPublish:
+	case ReasonChain, ReasonMeter, ReasonSign, ReasonPublish, ReasonClientGone:
 		return closeInternal
 	}
 	return closeInvalid

@@ -43,7 +43,7 @@ type Server struct {
 	grpc     *grpc.Server
 	http     *fasthttp.Server
 	base     context.Context // of every relay; ends when shutdown gives up waiting
-	abort    context.CancelFunc
+	abort    func()
 	draining atomic.Bool
 	late     atomic.Uint64 // requests that came while draining
 	ports    ports
@@ -81,7 +81,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		},
 		refusals: newRefusals(m, deps.Log), metrics: m, sockets: newSockets(),
 	}
-	s.base, s.abort = context.WithCancel(context.Background())
+	base, abort := context.WithCancelCause(context.Background())
+	s.base, s.abort = base, func() { abort(errGoingAway) }
 	s.http, s.grpc = newHTTPServer(s, cfg), newGRPCServer(s, cfg)
 	return s, nil
 }

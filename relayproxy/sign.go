@@ -14,13 +14,18 @@ import (
 // The response is signed once: what is mined is what was served, without the
 // payload (the chain verifies the signature over its hash alone).
 func (p *pipeline) settle(ctx context.Context, r *relay, payload []byte, status int) ([]byte, *Refusal) {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
 	charge, refusal := p.chargeOf(ctx, r)
 	if refusal != nil {
 		return nil, refusal
 	}
 	defer charge.Refund() // unless it was committed
+	if ctx.Err() != nil {
+		return nil, refuseEnded(ctx, refuseFor(ReasonPublish, ctx.Err(), "nobody waits for the answer"))
+	}
+	// From here on the relay is served, whether the client stays or not: a relay that
+	// is in the stream is charged for.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
+	defer cancel()
 	res, refusal := signResponse(r, payload)
 	if refusal != nil {
 		return nil, refusal

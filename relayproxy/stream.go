@@ -39,6 +39,7 @@ func isStream(res *fasthttp.Response) bool {
 // are one relay: its leaf holds the first, and is in the stream of the miners
 // before the first is sent.
 type stream struct {
+	ctx      context.Context // ends with the client
 	relay    *relay
 	exchange *exchange
 	source   *bufio.Reader
@@ -52,10 +53,9 @@ type stream struct {
 // openStream waits for the first event and settles the relay with it.
 func (p *pipeline) openStream(ctx context.Context, r *relay, e *exchange) (answer, *Refusal) {
 	s := &stream{
-		relay: r, exchange: e, source: bufio.NewReader(e.res.BodyStream()), headers: responseHeaders(&e.res.Header),
+		ctx: ctx, relay: r, exchange: e, source: bufio.NewReader(e.res.BodyStream()), headers: responseHeaders(&e.res.Header),
 		blank: bytes.HasPrefix(e.res.Header.ContentType(), contentTypeSSE), limit: r.route.limits.MaxResponseBody,
 	}
-	e.cutWith(ctx)
 	first, err := s.next()
 	if len(first) == 0 {
 		e.close()
@@ -103,7 +103,7 @@ func (s *stream) read() ([]byte, error) {
 	if s.done {
 		return nil, io.EOF
 	}
-	if err := extend(s.exchange.res, time.Now().Add(streamIdle)); err != nil {
+	if err := s.exchange.conn.SetReadDeadline(time.Now().Add(streamIdle)); err != nil {
 		return nil, err
 	}
 	var event []byte
@@ -114,11 +114,11 @@ func (s *stream) read() ([]byte, error) {
 		case len(event) > s.limit:
 			return nil, fasthttp.ErrBodyTooLarge
 		case errors.Is(err, bufio.ErrBufferFull):
-		case errors.Is(err, io.EOF) && brokeOff(s.exchange.res):
+		case errors.Is(err, io.EOF) && s.exchange.brokeOff():
 			return nil, io.ErrUnexpectedEOF
-		case errors.Is(err, io.EOF) && len(event) > 0:
-			s.done = true
-			return event, nil
+		case errors.Is(err, io.EOF):
+			s.done, s.exchange.whole = true, true
+			return event, err
 		case err != nil:
 			return nil, err
 		case !s.blank || len(bytes.TrimRight(line, "\r\n")) == 0:
@@ -153,11 +153,12 @@ func (s *Server) nextChunk(st *stream) ([]byte, *Refusal) {
 	if errors.Is(err, io.EOF) {
 		return nil, nil
 	}
-	if err != nil && s.base.Err() != nil {
-		return nil, refuseFor(ReasonChain, err, "shutting down")
-	}
 	if err != nil {
-		return nil, refuseFor(outcomeOf(err).reason(), err, outcomeOf(err).detail())
+		refusal := refuseFor(outcomeOf(err).reason(), err, outcomeOf(err).detail())
+		if st.ctx.Err() != nil {
+			refusal = refuseEnded(st.ctx, refusal)
+		}
+		return nil, refusal
 	}
 	payload, refusal := st.exchange.encode(st.headers, event)
 	if refusal != nil {

@@ -66,10 +66,5 @@ func newHostClient(u *url.URL, s Service) *fasthttp.HostClient {
 		ReadBufferSize:           maxResponseHeader,
 		NoDefaultUserAgentHeader: true,
 		DisablePathNormalizing:   true,
-		// A request that may have reached the backend is not sent twice: it
-		// could be a transaction. Reads may be.
-		RetryIfErr: func(req *fasthttp.Request, attempt int, _ error) (resetTimeout, retry bool) {
-			return false, attempt < 2 && (req.Header.IsGet() || req.Header.IsHead())
-		},
 	}
 }

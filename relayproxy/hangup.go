@@ -1,0 +1,79 @@
+package relayproxy
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net"
+	"syscall"
+	"time"
+)
+
+// lookEvery is how often somebody looks after the client of a relay that lasts. Most
+// relays are over before the first time.
+const lookEvery = 200 * time.Millisecond
+
+// errHungUp ends the context of a relay whose client has gone.
+var errHungUp = errors.New("the client hung up")
+
+// untilHangUp is a context that ends when the other side of a connection has closed
+// it, which fasthttp does not notice while a handler runs. Nothing is read: the
+// connection is peeked at. The caller must call done.
+func untilHangUp(parent context.Context, conn net.Conn) (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	raw := rawConn(conn)
+	if raw == nil {
+		return ctx, func() { cancel(nil) }
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(math.MaxInt64, func() {
+		switch {
+		case ctx.Err() != nil:
+		case hungUp(raw):
+			cancel(errHungUp)
+		default:
+			timer.Reset(lookEvery)
+		}
+	})
+	timer.Reset(lookEvery) // now that it has a name
+	return ctx, func() { timer.Stop(); cancel(nil) }
+}
+
+// rawConn is the socket below, nil if there is none.
+func rawConn(conn net.Conn) syscall.RawConn {
+	if sniffed, ok := conn.(*sniffedConn); ok {
+		conn = sniffed.Conn
+	}
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// hungUp reports whether the next thing to read is the end.
+func hungUp(raw syscall.RawConn) bool {
+	var end bool
+	err := raw.Control(func(fd uintptr) {
+		var first [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), first[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		waiting := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR)
+		end = !waiting && (err != nil || n == 0)
+	})
+	return end || err != nil
+}
+
+// refuseEnded is the refusal of a relay that ended with its context.
+func refuseEnded(ctx context.Context, refusal *Refusal) *Refusal {
+	switch {
+	case errors.Is(context.Cause(ctx), errGoingAway):
+		return refuseFor(ReasonChain, refusal, "shutting down")
+	case errors.Is(ctx.Err(), context.Canceled):
+		return refuseFor(ReasonClientGone, refusal, "the client hung up")
+	}
+	return refusal
+}
