@@ -7,7 +7,7 @@ UNIT := $(shell go list ./... 2>/dev/null | grep -v -e /e2e -e '/cmd/devnet$$')
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help build demo test test-unit test-system bench lint fuzz proto docs clean
-.PHONY: bench-relay profile-relay soak-relay bench-transports bench-ring bench-ingest kill-ingest bench-failover bench-calm test-clock test-drain
+.PHONY: bench-relay profile-relay soak-relay bench-transports bench-ring bench-ingest kill-ingest bench-failover bench-calm test-clock test-drain test-claims
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,11 @@ bench-calm: ## ten minutes under load on all CPUs in which nobody may be elected
 
 test-clock: ## set the clocks of leading miners while relays flow; builds everything once more
 	@scripts/test-clock.sh
+
+test-claims: ## 20 suppliers, five services, ten sessions, proofs of some; also with a leader killed every 2 s
+	scripts/deps.sh
+	go build -race -tags failpoints -o bin/test/ ./cmd/raftminer ./cmd/raftctl
+	RAFTMINER_CLAIMS_SUPPLIERS=20 RAFTMINER_CLAIMS_SESSIONS=10 RAFTMINER_TEST_BIN=$(CURDIR)/bin/test go test -count=1 -timeout 40m -parallel 1 -run TestClaimsMixed -v ./e2e
 
 test-drain: ## stop relayers under load, 20 times; nothing may fail or stay unpublished
 	scripts/deps.sh

@@ -33,6 +33,7 @@ type Action struct {
 	Intent   *raftfsm.Intent   // ActionResend
 	Stage    raftfsm.Stage     // ActionEnd: the terminal stage
 	Reason   Reason            // ActionEnd: why
+	Estimate Estimate          // ActionEnd: what the session was worth, if that was asked
 }
 
 // Reason says why a session ended unpaid. It reaches the log, a metric label
@@ -42,6 +43,7 @@ type Reason string
 // The reasons.
 const (
 	ReasonEmpty           Reason = "empty"             // no relay met the difficulty
+	ReasonUnprofitable    Reason = "unprofitable"      // claiming it would have cost more than it pays
 	ReasonRelaysLost      Reason = "relays_lost"       // Redis lost all relays of the session
 	ReasonClaimWindowPast Reason = "claim_window_past" // the claim did not land in its window
 	ReasonProofWindowPast Reason = "proof_window_past" // a required proof did not land in its window

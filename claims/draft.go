@@ -56,6 +56,7 @@ func (e *Engine) draft(ctx context.Context, key *chain.SupplierKey, kind raftfsm
 		return d, err
 	}
 	d.Gas = min(e.cfg.MaxGas, uint64(float64(used)*e.cfg.GasAdjustment))
+	e.gas.of(kind).Store(d.Gas / uint64(len(messages)))
 	d.Fee = e.fee(d.Gas)
 	return d, nil
 }
@@ -85,10 +86,7 @@ func (e *Engine) timeout(ctx context.Context, kind raftfsm.EffectKind, block cha
 	if err != nil {
 		return time.Time{}, err
 	}
-	opens, closes := windows.ClaimOpen, windows.ClaimClose
-	if kind == raftfsm.EffectProof {
-		opens, closes = windows.ProofOpen, windows.ProofClose
-	}
+	opens, closes := openOf(kind, windows), closeOf(kind, windows)
 	start, err := e.chain.BlockAt(ctx, ref.StartHeight)
 	if err != nil {
 		return time.Time{}, err

@@ -30,6 +30,8 @@ type Config struct {
 	GasAdjustment float64 // gas limit over simulated gas
 	MaxGas        uint64  // no transaction asks for more
 	Memo          string
+	// SkipUnprofitable leaves sessions unclaimed that cost more than they pay.
+	SkipUnprofitable bool
 }
 
 // Engine drives the claims of one leadership. It holds no decision: losing it
@@ -45,6 +47,7 @@ type Engine struct {
 	metrics *Metrics
 	logger  *zap.Logger
 
+	gas     gasUse
 	scanned int64 // newest block whose transactions were matched to intents
 }
 
@@ -94,9 +97,21 @@ func deposed(err error) bool {
 func (e *Engine) step(ctx context.Context, block chain.Block) error {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	if err := e.observe(ctx, block); err != nil {
+	seen, err := e.observe(ctx, block)
+	if err != nil {
 		return fmt.Errorf("observe: %w", err)
 	}
+	if err := e.act(ctx, block); err != nil {
+		return err
+	}
+	if err := e.bury(ctx, block, seen); err != nil {
+		return fmt.Errorf("look for dead transactions: %w", err)
+	}
+	return nil
+}
+
+// act plans and executes until nothing is left to do at this block.
+func (e *Engine) act(ctx context.Context, block chain.Block) error {
 	marks := newMarks()
 	for range maxRounds {
 		in, err := e.input(ctx, block.Height, marks)
@@ -145,6 +160,11 @@ func (e *Engine) input(ctx context.Context, height int64, marks *marks) (Input, 
 			return Input{}, err
 		}
 		in.Windows[s.Ref.EndHeight] = windows
+	}
+	var err error
+	in.Estimates, err = e.estimates(ctx, in.Sessions)
+	if err != nil {
+		return Input{}, err
 	}
 	e.metrics.observeStages(in.Sessions)
 	return in, nil

@@ -62,6 +62,66 @@ func TestSwallowedBroadcastIsRepeatedByTheNextLeader(t *testing.T) {
 	}
 }
 
+// What blocks did with transactions may take longer to read than a leader lives,
+// and nodes may not keep it. Intents of those before go out all the same, and what
+// the chain shows of them counts.
+func TestIntentsGoOutBeforeBlocksAreRead(t *testing.T) {
+	r := newRig(t, "a", "b")
+	r.chain.blind, r.chain.swallow = true, true
+	for height := int64(2); height < rigSettled; height++ {
+		r.failover()
+		r.chain.swallow = height%3 != 0 // most die before they broadcast
+		_ = r.step(context.Background(), r.chain.next())
+	}
+	r.chain.blind = false
+	r.until(rigSettled, nil)
+	for _, id := range []string{"a", "b"} {
+		if s := r.session(id); s.Stage != raftfsm.StageSettled {
+			t.Errorf("session %s: got %s (%s)", id, s.Stage, s.Reason)
+		}
+	}
+}
+
+func TestUnprofitableSessionsAreSkipped(t *testing.T) {
+	for name, tc := range map[string]struct {
+		worth chain.Worth
+		want  raftfsm.Stage
+	}{
+		"the proof's fee":            {chain.Worth{Reward: 999, ProofChance: 1, ProofFee: 1_000}, raftfsm.StageSkipped},
+		"the proof's fee, by chance": {chain.Worth{Reward: 999, ProofChance: 0.9, ProofFee: 1_000}, raftfsm.StageSettled},
+		"nothing":                    {chain.Worth{}, raftfsm.StageSettled}, // what a claim costs is not known yet
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, "a")
+			r.chain.worth = &tc.worth
+			r.failover()
+			r.until(rigSettled, nil)
+			if s := r.session("a"); s.Stage != tc.want {
+				t.Errorf("got %s (%s), want %s", s.Stage, s.Reason, tc.want)
+			}
+		})
+	}
+}
+
+// What a message was simulated to cost counts for the next ones.
+func TestFeesAreKnownFromSimulations(t *testing.T) {
+	r := newRig(t, "a", "b")
+	r.chain.worth = &chain.Worth{Reward: 1_000, ProofChance: 0.5, ProofFee: 1_000}
+	r.failover()
+	r.until(rigEnd+11, nil)
+	sealed := r.session("a")
+	sealed.Stage = raftfsm.StageSealed
+	got, err := r.estimates(t.Context(), []raftfsm.Session{sealed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Two messages of 1,000 gas together, adjusted by 1.5, at 0.001 uPOKT.
+	want := Estimate{Reward: 1_000, Cost: 0.75 + 0.5*(0.75+1_000)}
+	if got[sealed.Ref.Key()] != want {
+		t.Errorf("got %+v, want %+v", got[sealed.Ref.Key()], want)
+	}
+}
+
 // One message that the chain refuses must not cost the others their claim.
 func TestPoisonedBatchIsHalved(t *testing.T) {
 	r := newRig(t, "a", "b", "c", "d")

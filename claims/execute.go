@@ -38,7 +38,7 @@ func (e *Engine) execute(ctx context.Context, block chain.Block, actions []Actio
 }
 
 func (e *Engine) attempt(ctx context.Context, block chain.Block, a Action, marks *marks) error {
-	err := e.act(ctx, block, a, marks)
+	err := e.run(ctx, block, a, marks)
 	if err == nil || deposed(err) {
 		return err
 	}
@@ -55,7 +55,7 @@ func (e *Engine) attempt(ctx context.Context, block chain.Block, a Action, marks
 	return nil
 }
 
-func (e *Engine) act(ctx context.Context, block chain.Block, a Action, marks *marks) error {
+func (e *Engine) run(ctx context.Context, block chain.Block, a Action, marks *marks) error {
 	switch a.Kind {
 	case ActionResend:
 		marks.send(a.Intent.Key())
@@ -72,7 +72,7 @@ func (e *Engine) act(ctx context.Context, block chain.Block, a Action, marks *ma
 	case ActionSettle:
 		return e.settle(ctx, block, a.Sessions[0])
 	case ActionEnd:
-		return e.end(ctx, block.Height, a.Sessions[0], a.Stage, a.Reason)
+		return e.end(ctx, block.Height, a.Sessions[0], a.Stage, a.Reason, a.Estimate.fields()...)
 	case ActionForget:
 		return e.forget(ctx, a.Sessions[0])
 	}
@@ -126,7 +126,7 @@ func (e *Engine) decide(ctx context.Context, s raftfsm.Session) error {
 }
 
 // end puts a session into a terminal stage and frees its tree.
-func (e *Engine) end(ctx context.Context, height int64, s raftfsm.Session, stage raftfsm.Stage, why Reason) error {
+func (e *Engine) end(ctx context.Context, height int64, s raftfsm.Session, stage raftfsm.Stage, why Reason, more ...zap.Field) error {
 	if s.Stage == raftfsm.StageActive {
 		if err := e.checkpoint(ctx, []raftfsm.Progress{progressOf(s)}); err != nil {
 			return err
@@ -137,8 +137,8 @@ func (e *Engine) end(ctx context.Context, height int64, s raftfsm.Session, stage
 		return err
 	}
 	e.metrics.unpaid(s, stage, why)
-	e.logger.Error("session ended unpaid", append(sessionFields(s.Ref),
-		zap.Stringer("stage", stage), zap.String("reason", string(why)), zap.Uint64("relays", s.Count))...)
+	fields := append(sessionFields(s.Ref), zap.Stringer("stage", stage), zap.String("reason", string(why)), zap.Uint64("relays", s.Count))
+	e.logger.Error("session ended unpaid", append(fields, more...)...)
 	return e.free(ctx, s)
 }
 

@@ -32,10 +32,12 @@ type fakeChain struct {
 	claims   map[chain.SessionKey]prooftypes.Claim
 	settled  map[int64][]chain.Settlement
 	executed int
+	worth    *chain.Worth // of every claim; nil when nobody asks
 
 	swallow   bool            // broadcasts are accepted and forgotten
 	poison    map[string]bool // sessions whose messages fail a block but not a simulation
 	noProof   bool            // no claim needs a proof
+	blind     bool            // no node answers for the results of blocks
 	simulated map[string]bool // sessions whose messages fail simulation
 }
 
@@ -59,6 +61,10 @@ func (c *fakeChain) BlockAt(_ context.Context, height int64) (chain.Block, error
 
 func (c *fakeChain) ProofRequired(context.Context, chain.SessionRef, []byte) (bool, error) {
 	return !c.noProof, nil
+}
+
+func (c *fakeChain) ClaimWorth(context.Context, chain.SessionRef, []byte) (chain.Worth, error) {
+	return *c.worth, nil
 }
 
 func (c *fakeChain) SignTx(_ context.Context, key *chain.SupplierKey, draft chain.TxDraft) ([]byte, error) {
@@ -116,6 +122,9 @@ func (c *fakeChain) ClaimsEndingAt(context.Context, int64) (map[chain.SessionKey
 func (c *fakeChain) TxResults(_ context.Context, height int64) (map[[32]byte]chain.TxResult, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.blind {
+		return nil, errors.New("no results")
+	}
 	return c.results[height], nil
 }
 
@@ -298,7 +307,7 @@ func (r *rig) failover() {
 	if _, err := r.log.Apply(context.Background(), raftfsm.OpenEpoch{Epoch: epoch, Owner: fmt.Sprint(r.term)}); err != nil {
 		r.t.Fatal(err)
 	}
-	cfg := Config{GasPrice: 0.001, GasAdjustment: 1.5, MaxGas: 1_000_000}
+	cfg := Config{GasPrice: 0.001, GasAdjustment: 1.5, MaxGas: 1_000_000, SkipUnprofitable: r.chain.worth != nil}
 	r.Engine = New(cfg, epoch, nil, r.chain, r.log, r.trees, r.keys, NewMetrics(prometheus.NewRegistry()), zap.NewNop())
 }
 

@@ -15,15 +15,21 @@ import (
 // onChain is what the proof module holds, by session end height.
 type onChain map[int64]map[chain.SessionKey]prooftypes.Claim
 
-// observe brings the replicated state up to what the chain shows: intents that
-// landed or died, and effects that are there although nobody recorded them.
-// Inclusion is read from module state, which every full node can answer.
-func (e *Engine) observe(ctx context.Context, block chain.Block) error {
+// observed is what a block left to be decided.
+type observed struct {
+	sessions map[chain.SessionKey]raftfsm.Session
+	pending  []raftfsm.Intent // not seen to have landed
+}
+
+// observe brings the replicated state up to what the proof module shows: intents
+// that landed, and effects that are there although nobody recorded them. Every
+// full node can answer that.
+func (e *Engine) observe(ctx context.Context, block chain.Block) (observed, error) {
+	seen := observed{sessions: make(map[chain.SessionKey]raftfsm.Session)}
 	var intents []raftfsm.Intent
-	sessions := make(map[chain.SessionKey]raftfsm.Session)
 	e.log.View(func(s *raftfsm.State) {
 		for session := range s.Sessions() {
-			sessions[session.Ref.Key()] = session
+			seen.sessions[session.Ref.Key()] = session
 		}
 		for intent := range s.Intents() {
 			if intent.Status == raftfsm.IntentPending {
@@ -31,14 +37,15 @@ func (e *Engine) observe(ctx context.Context, block chain.Block) error {
 			}
 		}
 	})
-	state, err := e.readClaims(ctx, block.Height, sessions)
+	state, err := e.readClaims(ctx, block.Height, seen.sessions)
 	if err != nil {
-		return err
+		return seen, err
 	}
-	if err := e.reconcile(ctx, block, sessions, intents, state); err != nil {
-		return err
+	if err := e.reconcile(ctx, block, seen.sessions, intents, state); err != nil {
+		return seen, err
 	}
-	return e.observeTxs(ctx, block, sessions, intents, state)
+	seen.pending, err = e.land(ctx, block, intents, seen.sessions, state)
+	return seen, err
 }
 
 // readClaims asks for the claims of every session end that is at stake.

@@ -28,6 +28,9 @@ type Input struct {
 	// Archives is on how many nodes the leaves of a tree should be before it is
 	// claimed.
 	Archives int
+	// Estimates are what sealed sessions bring and cost; those that are not in it
+	// are claimed whatever that is.
+	Estimates map[chain.SessionKey]Estimate
 	// Held are the sessions of which an action failed in this block, and Sent
 	// the intents that were broadcast in it: both wait for the next block.
 	Held map[chain.SessionKey]bool
@@ -72,7 +75,7 @@ func (p *planner) one(kind ActionKind, s raftfsm.Session) {
 }
 
 func (p *planner) end(s raftfsm.Session, stage raftfsm.Stage, why Reason) {
-	p.add(Action{Kind: ActionEnd, Sessions: []raftfsm.Session{s}, Stage: stage, Reason: why})
+	p.add(Action{Kind: ActionEnd, Sessions: []raftfsm.Session{s}, Stage: stage, Reason: why, Estimate: p.Estimates[s.Ref.Key()]})
 }
 
 func (p *planner) session(s raftfsm.Session) {
@@ -117,6 +120,8 @@ func (p *planner) sealed(s raftfsm.Session, w chain.Windows) {
 		p.end(s, raftfsm.StageLost, ReasonClaimWindowPast)
 	case p.Height == w.ClaimClose || open:
 		// Too late for a new transaction, or one is under way.
+	case p.Estimates[s.Ref.Key()].loses():
+		p.end(s, raftfsm.StageSkipped, ReasonUnprofitable)
 	case len(s.Archives) < p.Archives && p.Height < archiveUntil(w):
 		// A claim binds to a proof: first it must be sure to be possible.
 	default:

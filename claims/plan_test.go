@@ -21,6 +21,7 @@ import (
 //	session NAME end=END stage=STAGE [supplier=..] [count=..] [proof=required|not] [ended=HEIGHT] [archives=A,B]
 //	archives N     claims wait until so many nodes have archived the tree
 //	intent NAME kind=claim|proof status=pending|landed|dead sessions=A,B [code=..]
+//	worth NAME reward=UPOKT cost=UPOKT   what the session brings and costs
 //	held NAME      an action for the session failed in this block
 //	sent NAME      the intent was broadcast in this block
 //	height H       plan at this height ...
@@ -65,9 +66,10 @@ type scenario struct {
 func newScenario() *scenario {
 	return &scenario{
 		in: Input{
-			Windows: make(map[int64]chain.Windows),
-			Held:    make(map[chain.SessionKey]bool),
-			Sent:    make(map[raftfsm.IntentKey]bool),
+			Windows:   make(map[int64]chain.Windows),
+			Estimates: make(map[chain.SessionKey]Estimate),
+			Held:      make(map[chain.SessionKey]bool),
+			Sent:      make(map[raftfsm.IntentKey]bool),
 		},
 		sessions: make(map[string]raftfsm.Session),
 		intents:  make(map[string]raftfsm.Intent),
@@ -91,6 +93,8 @@ func (s *scenario) statement(words []string) error {
 		return s.session(words[1], args)
 	case "intent":
 		return s.intent(words[1], args)
+	case "worth":
+		s.in.Estimates[s.sessions[words[1]].Ref.Key()] = Estimate{Reward: float64(args.number("reward")), Cost: float64(args.number("cost"))}
 	case "held":
 		s.in.Held[s.sessions[words[1]].Ref.Key()] = true
 	case "sent":

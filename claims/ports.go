@@ -28,6 +28,7 @@ type Observer interface {
 type Rules interface {
 	Windows(ctx context.Context, sessionEnd int64) (chain.Windows, error)
 	BlockAt(ctx context.Context, height int64) (chain.Block, error)
+	ClaimWorth(ctx context.Context, ref chain.SessionRef, root []byte) (chain.Worth, error)
 	ProofRequired(ctx context.Context, ref chain.SessionRef, root []byte) (bool, error)
 }
 

@@ -4,29 +4,68 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
+	"sync"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/ingest/failpoint"
 	"github.com/raftminer/raftminer/raftfsm"
 )
 
-// observeTxs resolves the pending intents.
-func (e *Engine) observeTxs(ctx context.Context, block chain.Block, sessions map[chain.SessionKey]raftfsm.Session, pending []raftfsm.Intent, state onChain) error {
-	results, err := e.scan(ctx, block.Height, sessions, pending)
+// scanParallel bounds the blocks that are read at once.
+const scanParallel = 8
+
+// land resolves the intents whose effects are all on chain, and returns the others.
+func (e *Engine) land(ctx context.Context, block chain.Block, intents []raftfsm.Intent, sessions map[chain.SessionKey]raftfsm.Session, state onChain) (pending []raftfsm.Intent, err error) {
+	for _, intent := range intents {
+		landed := true
+		for _, key := range intent.SessionKeys() {
+			s, ok := sessions[key]
+			if !ok {
+				return nil, fmt.Errorf("intent %s names session %s, which is not there", intent.Key(), key.SessionID)
+			}
+			landed = landed && (state.effected(intent.Kind, s) || beyond(intent.Kind, s.Stage))
+		}
+		if !landed {
+			pending = append(pending, intent)
+			continue
+		}
+		if err := e.resolve(ctx, intent, e.resolution(block, intent, raftfsm.IntentLanded)); err != nil {
+			return nil, err
+		}
+	}
+	return pending, nil
+}
+
+// bury resolves the intents that can land no more. It comes last: a leader that
+// has just begun may have many blocks to read for it, and what stays open for
+// that long is only sent once more.
+func (e *Engine) bury(ctx context.Context, block chain.Block, seen observed) error {
+	results, err := e.scan(ctx, block.Height, seen)
 	if err != nil {
 		return err
 	}
-	for _, intent := range pending {
-		resolution, done, err := e.resolution(ctx, block, intent, sessions, state, results)
+	for _, intent := range seen.pending {
+		windows, err := e.chain.Windows(ctx, intentEnd(intent, seen.sessions))
 		if err != nil {
 			return err
 		}
-		if !done {
+		r := e.resolution(block, intent, raftfsm.IntentDead)
+		result, included := results[[sha256.Size]byte(intent.TxHash)]
+		switch {
+		case included && result.Code != 0:
+			r.Code, r.Reason, r.Height = result.Code, result.Log, result.Height
+		case block.Height > closeOf(intent.Kind, windows):
+			r.Reason = "window closed"
+		case block.Time.UnixNano() > intent.Timeout:
+			r.Reason = "timeout"
+		default:
 			continue
 		}
-		if err := e.resolve(ctx, intent, resolution); err != nil {
+		if err := e.resolve(ctx, intent, r); err != nil {
 			return err
 		}
 	}
@@ -35,68 +74,46 @@ func (e *Engine) observeTxs(ctx context.Context, block chain.Block, sessions map
 
 // scan reads the transactions of the blocks that came since the last scan, or
 // since the oldest window in which a pending intent may have been sent.
-func (e *Engine) scan(ctx context.Context, height int64, sessions map[chain.SessionKey]raftfsm.Session, pending []raftfsm.Intent) (map[[sha256.Size]byte]chain.TxResult, error) {
+func (e *Engine) scan(ctx context.Context, height int64, seen observed) (map[[sha256.Size]byte]chain.TxResult, error) {
 	results := make(map[[sha256.Size]byte]chain.TxResult)
-	from := height
-	for _, intent := range pending {
-		for _, key := range intent.SessionKeys() {
-			s, ok := sessions[key]
-			if !ok {
-				continue
-			}
-			windows, err := e.chain.Windows(ctx, s.Ref.EndHeight)
-			if err != nil {
-				return nil, err
-			}
-			from = min(from, windows.ClaimOpen)
-		}
-	}
-	if e.scanned > 0 {
-		from = max(from, e.scanned+1)
-	}
-	for h := from; h <= height && len(pending) > 0; h++ {
-		block, err := e.chain.TxResults(ctx, h)
+	from := height + 1
+	for _, intent := range seen.pending {
+		windows, err := e.chain.Windows(ctx, intentEnd(intent, seen.sessions))
 		if err != nil {
-			return nil, fmt.Errorf("scan block %d: %w", h, err)
+			return nil, err
 		}
-		for hash, result := range block {
-			results[hash] = result
-		}
+		from = min(from, openOf(intent.Kind, windows))
+	}
+	from = max(from, e.scanned+1)
+	var mu sync.Mutex
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(scanParallel)
+	for h := from; h <= height; h++ {
+		group.Go(func() error {
+			block, err := e.chain.TxResults(groupCtx, h)
+			if err != nil {
+				return fmt.Errorf("scan block %d: %w", h, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(results, block)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	e.scanned = height
 	return results, nil
 }
 
-// resolution decides whether an intent has landed, can never land, or is open.
-func (e *Engine) resolution(ctx context.Context, block chain.Block, intent raftfsm.Intent, sessions map[chain.SessionKey]raftfsm.Session, state onChain, results map[[sha256.Size]byte]chain.TxResult) (raftfsm.Resolve, bool, error) {
-	r := raftfsm.Resolve{Epoch: e.epoch, Batch: intent.Batch, Attempt: intent.Attempt, Height: block.Height}
-	effected, past := true, false
-	for _, key := range intent.SessionKeys() {
-		s, ok := sessions[key]
-		if !ok {
-			return r, false, fmt.Errorf("intent %s names session %s, which is not there", intent.Key(), key.SessionID)
-		}
-		effected = effected && (state.effected(intent.Kind, s) || beyond(intent.Kind, s.Stage))
-		windows, err := e.chain.Windows(ctx, s.Ref.EndHeight)
-		if err != nil {
-			return r, false, err
-		}
-		past = block.Height > closeOf(intent.Kind, windows)
-	}
-	result, included := results[[sha256.Size]byte(intent.TxHash)]
-	switch {
-	case effected:
-		r.Status = raftfsm.IntentLanded
-	case included && result.Code != 0:
-		r.Status, r.Code, r.Reason, r.Height = raftfsm.IntentDead, result.Code, result.Log, result.Height
-	case past:
-		r.Status, r.Reason = raftfsm.IntentDead, "window closed"
-	case block.Time.UnixNano() > intent.Timeout:
-		r.Status, r.Reason = raftfsm.IntentDead, "timeout"
-	default:
-		return r, false, nil
-	}
-	return r, true, nil
+// intentEnd is when the sessions of an intent ended: all at once.
+func intentEnd(intent raftfsm.Intent, sessions map[chain.SessionKey]raftfsm.Session) int64 {
+	return sessions[intent.SessionKeys()[0]].Ref.EndHeight
+}
+
+func (e *Engine) resolution(block chain.Block, intent raftfsm.Intent, status raftfsm.IntentStatus) raftfsm.Resolve {
+	return raftfsm.Resolve{Epoch: e.epoch, Batch: intent.Batch, Attempt: intent.Attempt, Height: block.Height, Status: status}
 }
 
 // beyond says that a session at this stage has had the effect.
@@ -108,6 +125,13 @@ func beyond(kind raftfsm.EffectKind, stage raftfsm.Stage) bool {
 		return kind == raftfsm.EffectClaim
 	}
 	return false
+}
+
+func openOf(kind raftfsm.EffectKind, w chain.Windows) int64 {
+	if kind == raftfsm.EffectProof {
+		return w.ProofOpen
+	}
+	return w.ClaimOpen
 }
 
 func closeOf(kind raftfsm.EffectKind, w chain.Windows) int64 {

@@ -167,6 +167,8 @@ type Tx struct {
 	GasPrice      string  `yaml:"gas_price" doc:"uPOKT per unit of gas, for example 0.001upokt"`
 	GasAdjustment float64 `yaml:"gas_adjustment" doc:"gas limit over simulated gas"`
 	GasLimit      uint64  `yaml:"gas_limit" doc:"no transaction asks for more gas"`
+	// A session is skipped with a reason, and never after its claim was sent.
+	SkipUnprofitable bool `yaml:"skip_unprofitable" doc:"do not claim what costs more, in fees and proof fees, than it pays"`
 }
 
 // Metrics is the address for /metrics, /livez and /readyz.

@@ -117,7 +117,14 @@ func (n *network) log(name string) []byte {
 	return bz
 }
 
+// showLogs shows how the logs end, and keeps them whole where
+// RAFTMINER_TEST_LOGS says.
 func (n *network) showLogs() {
+	if dir := os.Getenv("RAFTMINER_TEST_LOGS"); dir != "" {
+		if err := os.CopyFS(filepath.Join(dir, n.t.Name()), os.DirFS(filepath.Join(n.Dir(), "logs"))); err != nil {
+			n.t.Errorf("keep the logs: %v", err)
+		}
+	}
 	const tail = 2000 // what the test says must not drown in it
 	for _, p := range n.processes() {
 		log := n.log(p.Name)
@@ -151,7 +158,7 @@ func (n *network) drive(ctx context.Context, opts devnet.DriveOptions) devnet.Re
 // report.
 func (n *network) driveAside(ctx context.Context, opts devnet.DriveOptions) func() devnet.Report {
 	opts.RPS = 60
-	if opts.Until == nil {
+	if opts.Until == nil && opts.Relays == 0 {
 		opts.Relays, opts.Sessions = 510, 3
 	}
 	var report devnet.Report

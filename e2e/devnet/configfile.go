@@ -75,6 +75,8 @@ func (d *Devnet) commonConfig(n *node) map[string]any {
 		"keys":    map[string]any{"keys_file": keysFile},
 		"cluster": map[string]any{"id": "devnet", "partitions": d.opts.Partitions},
 		"metrics": map[string]any{"enabled": true, "addr": n.metrics},
+		// Sessions here are seconds long: what they pay is no reason to leave them.
+		"tx":      map[string]any{"skip_unprofitable": false},
 		"logging": map[string]any{"level": "info", "format": "json"},
 	}
 }

@@ -81,8 +81,11 @@ func (o *outcome) apply(event claimEvent) error {
 
 func (o *outcome) settle(e *tokenomicstypes.EventClaimSettled) error {
 	o.settled, o.leaves = true, e.NumRelays
-	o.required = prooftypes.ProofRequirementReason(e.ProofRequirementInt) != prooftypes.ProofRequirementReason_NOT_REQUIRED
 	o.validated = prooftypes.ClaimProofStatus(e.ClaimProofStatusInt) == prooftypes.ClaimProofStatus_VALIDATED
+	// The event draws the sample again, from a claim that has changed since when it
+	// was proved. A proof that is not required is refused (poktroll
+	// x/proof/keeper/msg_server_submit_proof.go), so what is proved was required.
+	o.required = o.validated || prooftypes.ProofRequirementReason(e.ProofRequirementInt) != prooftypes.ProofRequirementReason_NOT_REQUIRED
 	amount := e.SettledUpokt
 	if amount == "" {
 		amount = e.ClaimedUpokt
