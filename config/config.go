@@ -121,6 +121,9 @@ type Relayer struct {
 type Limits struct {
 	MaxConcurrent  int   `yaml:"max_concurrent" doc:"most relays in flight"`
 	MaxMemory      Bytes `yaml:"max_memory" doc:"most bytes of requests and answers in flight"`
+	MaxConnections int   `yaml:"max_connections" doc:"most connections of clients, also idle ones; more are closed at once"`
+	MaxPerAddress  int   `yaml:"max_connections_per_address" doc:"most connections of one IPv4 address or IPv6 /64; 0 does not limit, as behind a balancer that hides them"`
+	MaxWebSockets  int   `yaml:"max_websockets" doc:"most WebSockets of clients, of 52 KiB each; more are refused with status 429"`
 	Rate           Rate  `yaml:"rate"`
 	PerApplication Rate  `yaml:"per_application"`
 }

@@ -46,6 +46,15 @@ func (v *validator) limits(at string, l Limits) {
 	if l.MaxMemory == 0 {
 		v.bad(at+".max_memory", "must be positive")
 	}
+	if l.MaxConnections < 1 {
+		v.bad(at+".max_connections", "must be positive")
+	}
+	if l.MaxPerAddress < 0 {
+		v.bad(at+".max_connections_per_address", "must not be negative")
+	}
+	if l.MaxWebSockets < 1 {
+		v.bad(at+".max_websockets", "must be positive")
+	}
 	v.rate(at+".rate", l.Rate)
 	v.rate(at+".per_application", l.PerApplication)
 }

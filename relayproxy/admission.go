@@ -13,12 +13,19 @@ type Limits struct {
 	MaxMemory      int // bytes of their requests and answers
 	Rate           Rate
 	PerApplication Rate
+
+	MaxConnections           int // of clients, also idle ones
+	MaxConnectionsPerAddress int // 0: as many as there may be
+	MaxWebSockets            int // of clients; each has a backend's beside it
 }
 
 // Defaults of Limits, generous: they are there to keep a flood from taking all memory.
 const (
 	DefaultMaxConcurrent = 20_000
 	DefaultMaxMemory     = 1 << 30
+
+	DefaultMaxConnections = 20_000
+	DefaultMaxWebSockets  = 10_000
 )
 
 const (

@@ -22,14 +22,15 @@ const http2Preface = "PRI"
 // decide.
 type protocolMux struct {
 	net.Listener
+	bounds       *connections
 	http1, http2 protocolListener
 	sniffing     sync.WaitGroup
 	done         chan struct{}
 	once         sync.Once
 }
 
-func newProtocolMux(ln net.Listener) *protocolMux {
-	m := &protocolMux{Listener: ln, done: make(chan struct{})}
+func newProtocolMux(ln net.Listener, bounds *connections) *protocolMux {
+	m := &protocolMux{Listener: ln, bounds: bounds, done: make(chan struct{})}
 	m.http1 = protocolListener{mux: m, conns: make(chan net.Conn)}
 	m.http2 = protocolListener{mux: m, conns: make(chan net.Conn)}
 	return m
@@ -43,8 +44,13 @@ func (m *protocolMux) run() {
 		if err != nil {
 			break
 		}
+		leave, ok := m.bounds.enter(conn)
+		if !ok {
+			_ = conn.Close()
+			continue
+		}
 		m.sniffing.Add(1)
-		go m.sniff(conn)
+		go m.sniff(&sniffedConn{Conn: conn, leave: leave})
 	}
 	handed := make(chan struct{})
 	go func() { m.sniffing.Wait(); close(handed) }()
@@ -56,7 +62,7 @@ func (m *protocolMux) run() {
 	_ = m.Close()
 }
 
-func (m *protocolMux) sniff(conn net.Conn) {
+func (m *protocolMux) sniff(conn *sniffedConn) {
 	defer m.sniffing.Done()
 	first := make([]byte, len(http2Preface))
 	_ = conn.SetReadDeadline(time.Now().Add(sniffTime)) // a closed connection fails at the read
@@ -65,12 +71,13 @@ func (m *protocolMux) sniff(conn net.Conn) {
 		return
 	}
 	_ = conn.SetReadDeadline(time.Time{})
+	conn.first = first
 	to := m.http1.conns
 	if string(first) == http2Preface {
 		to = m.http2.conns
 	}
 	select {
-	case to <- &sniffedConn{Conn: conn, first: first}:
+	case to <- conn:
 	case <-m.done:
 		_ = conn.Close()
 	}
@@ -112,6 +119,13 @@ func (l protocolListener) Addr() net.Addr { return l.mux.Addr() }
 type sniffedConn struct {
 	net.Conn
 	first []byte
+	leave func() // once
+}
+
+// Close implements net.Conn.
+func (c *sniffedConn) Close() error {
+	c.leave()
+	return c.Conn.Close()
 }
 
 // Read implements net.Conn.

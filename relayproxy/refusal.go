@@ -2,6 +2,7 @@ package relayproxy
 
 import (
 	"fmt"
+	"net/http"
 
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
 	sessiontypes "github.com/pokt-network/poktroll/x/session/types"
@@ -110,6 +111,17 @@ func (r Reason) closeCode() int {
 		return closeInternal
 	}
 	return closeInvalid
+}
+
+// handshakeStatus is the HTTP status of a WebSocket that is not opened.
+func (r Reason) handshakeStatus() int {
+	switch r {
+	case ReasonOverloaded:
+		return http.StatusTooManyRequests
+	case ReasonChain:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadRequest
 }
 
 // String is the reason as a metric label.

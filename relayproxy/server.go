@@ -40,13 +40,15 @@ type Server struct {
 	refusals *refusals
 	metrics  *metrics
 	sockets  *sockets
-	grpc     *grpc.Server
-	http     *fasthttp.Server
-	base     context.Context // of every relay; ends when shutdown gives up waiting
-	abort    func()
-	draining atomic.Bool
-	late     atomic.Uint64 // requests that came while draining
-	ports    ports
+
+	connections *connections
+	grpc        *grpc.Server
+	http        *fasthttp.Server
+	base        context.Context // of every relay; ends when shutdown gives up waiting
+	abort       func()
+	draining    atomic.Bool
+	late        atomic.Uint64 // requests that came while draining
+	ports       ports
 }
 
 // New makes a server. It serves once Serve is called.
@@ -66,6 +68,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register relayer metrics: %w", err)
 	}
+	clients, err := newConnections(cfg.Limits, deps.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("register relayer metrics: %w", err)
+	}
 	table, err := newRoutes(cfg, m, deps.Log)
 	if err != nil {
 		return nil, err
@@ -79,7 +85,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 			sessions: deps.Sessions, services: deps.Services, verifier: deps.Verifier, publisher: deps.Publisher,
 			admission: bounds, throttle: newThrottle(cfg.Limits), meter: deps.Meter, overServicing: cfg.OverServicing,
 		},
-		refusals: newRefusals(m, deps.Log), metrics: m, sockets: newSockets(),
+		refusals: newRefusals(m, deps.Log), metrics: m, sockets: newSockets(cfg.Limits), connections: clients,
 	}
 	base, abort := context.WithCancelCause(context.Background())
 	s.base, s.abort = base, func() { abort(errGoingAway) }

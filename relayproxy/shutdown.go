@@ -51,7 +51,7 @@ func (p *ports) close(ctx context.Context) {
 
 // Serve accepts connections until Shutdown. It may be called once per listener.
 func (s *Server) Serve(ln net.Listener) error {
-	mux := newProtocolMux(ln)
+	mux := newProtocolMux(ln, s.connections)
 	if !s.ports.add(mux) {
 		return ln.Close()
 	}

@@ -3,7 +3,6 @@ package relayproxy
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 
 	"github.com/fasthttp/websocket"
@@ -24,24 +23,41 @@ var errGoingAway = errors.New("server is shutting down")
 type sockets struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	most   int
 	mu     sync.Mutex // nobody enters while the last leave
+	count  int
 	open   sync.WaitGroup
 }
 
-func newSockets() *sockets {
+func newSockets(l Limits) *sockets {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	return &sockets{ctx: ctx, cancel: cancel}
+	s := &sockets{ctx: ctx, cancel: cancel, most: l.MaxWebSockets}
+	if s.most <= 0 {
+		s.most = DefaultMaxWebSockets
+	}
+	return s
 }
 
-// enter counts a bridge in, unless they are being closed. Its end is s.open.Done.
-func (s *sockets) enter() bool {
+// enter counts a bridge in, unless there are too many or they are being closed.
+func (s *sockets) enter() *Refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
-		return false
+		return refuseFor(ReasonChain, errGoingAway, "shutting down")
 	}
+	if s.count >= s.most {
+		return &Refusal{Reason: ReasonOverloaded, Detail: "too many WebSockets are open"}
+	}
+	s.count++
 	s.open.Add(1)
-	return true
+	return nil
+}
+
+func (s *sockets) leave() {
+	s.mu.Lock()
+	s.count--
+	s.mu.Unlock()
+	s.open.Done()
 }
 
 // close tells every bridge to end and waits for them, or for ctx.
@@ -62,22 +78,22 @@ func (s *sockets) close(ctx context.Context) error {
 // handleWebSocket upgrades a connection. Nothing is asked of a backend before the
 // first request on it is verified.
 func (s *Server) handleWebSocket(ctx *fasthttp.RequestCtx) {
-	if refusal := s.refuseHandshake(ctx); refusal != nil {
-		s.refusals.record(nil, refusal)
-		ctx.Error(refusal.message(), http.StatusBadRequest)
-		return
+	refusal := s.refuseHandshake(ctx)
+	if refusal == nil {
+		refusal = s.sockets.enter()
 	}
-	if !s.sockets.enter() {
-		ctx.Error("shutting down", http.StatusServiceUnavailable)
+	if refusal != nil {
+		s.refusals.record(nil, refusal)
+		ctx.Error(refusal.message(), refusal.Reason.handshakeStatus())
 		return
 	}
 	upgrader := websocket.FastHTTPUpgrader{CheckOrigin: func(*fasthttp.RequestCtx) bool { return true }}
 	err := upgrader.Upgrade(ctx, func(conn *websocket.Conn) {
-		defer s.sockets.open.Done()
+		defer s.sockets.leave()
 		newBridge(s, conn).run()
 	})
 	if err != nil { // Upgrade has answered
-		s.sockets.open.Done()
+		s.sockets.leave()
 		s.refusals.record(nil, refuseFor(ReasonMalformed, err, "the WebSocket handshake cannot be read"))
 	}
 }

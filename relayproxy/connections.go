@@ -1,0 +1,89 @@
+package relayproxy
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// connections bounds those of clients, also of clients that have not said anything
+// yet. Who is one too many is hung up on: no protocol is known to say more in. It is
+// safe for concurrent use.
+type connections struct {
+	most, mostOfOne int // 0: any number of one address
+	refused         *prometheus.CounterVec
+
+	mu   sync.Mutex
+	open int
+	of   map[netip.Prefix]int
+}
+
+func newConnections(l Limits, reg prometheus.Registerer) (*connections, error) {
+	c := &connections{
+		most: l.MaxConnections, mostOfOne: l.MaxConnectionsPerAddress, of: make(map[netip.Prefix]int),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "ha_relayer", Name: "connections_refused_total", Help: "Connections closed at once, by which limit: all, address.",
+		}, []string{"limit"}),
+	}
+	if c.most <= 0 {
+		c.most = DefaultMaxConnections
+	}
+	if err := reg.Register(c.refused); err != nil {
+		return nil, err
+	}
+	return c, reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "ha_relayer", Name: "active_connections", Help: "Connections of clients, over all transports.",
+	}, func() float64 { return float64(c.count()) }))
+}
+
+// enter counts a connection in, unless there are too many. Leave says that it is
+// closed.
+func (c *connections) enter(conn net.Conn) (leave func(), ok bool) {
+	from := neighbourhood(conn.RemoteAddr())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.open >= c.most:
+		c.refused.WithLabelValues("all").Inc()
+		return nil, false
+	case c.mostOfOne > 0 && c.of[from] >= c.mostOfOne:
+		c.refused.WithLabelValues("address").Inc()
+		return nil, false
+	}
+	c.open++
+	c.of[from]++
+	return sync.OnceFunc(func() { c.leave(from) }), true
+}
+
+func (c *connections) leave(from netip.Prefix) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open--
+	if c.of[from]--; c.of[from] == 0 {
+		delete(c.of, from)
+	}
+}
+
+func (c *connections) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open
+}
+
+// neighbourhood is what one client can call from: an IPv4 address, or the half of an
+// IPv6 address that a host does not choose itself.
+func neighbourhood(addr net.Addr) netip.Prefix {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	prefix, _ := ip.Prefix(bits) // the zero one for no address
+	return prefix
+}
