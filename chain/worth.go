@@ -10,6 +10,7 @@ import (
 // Worth is what a claim promises, and what the proof module asks for it; the fees
 // of transactions come on top.
 type Worth struct {
+	Claimed     uint64  // uPOKT that the application is to be charged
 	Reward      float64 // uPOKT for the supplier and those it shares with
 	ProofChance float64 // that a proof is required, from 0 to 1
 	ProofFee    float64 // uPOKT for a proof
@@ -39,7 +40,7 @@ func (c *Client) ClaimWorth(ctx context.Context, ref SessionRef, root []byte) (W
 // gets its share of that.
 func worthOf(value uint64, tokenomics *tokenomicstypes.Params, proof *prooftypes.Params) Worth {
 	share := tokenomics.GetMintRatio() * tokenomics.GetMintEqualsBurnClaimDistribution().Supplier
-	w := Worth{Reward: float64(value) * share, ProofChance: proof.GetProofRequestProbability()}
+	w := Worth{Claimed: value, Reward: float64(value) * share, ProofChance: proof.GetProofRequestProbability()}
 	if value >= proof.GetProofRequirementThreshold().Amount.Uint64() {
 		w.ProofChance = 1
 	}

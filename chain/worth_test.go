@@ -19,8 +19,8 @@ func TestWorth(t *testing.T) {
 		value uint64
 		want  Worth
 	}{
-		"below the threshold": {19_999, Worth{Reward: 19_999 * 0.375, ProofChance: 0.25, ProofFee: 1_000}},
-		"at the threshold":    {20_000, Worth{Reward: 7_500, ProofChance: 1, ProofFee: 1_000}},
+		"below the threshold": {19_999, Worth{Claimed: 19_999, Reward: 19_999 * 0.375, ProofChance: 0.25, ProofFee: 1_000}},
+		"at the threshold":    {20_000, Worth{Claimed: 20_000, Reward: 7_500, ProofChance: 1, ProofFee: 1_000}},
 		"nothing":             {0, Worth{ProofChance: 0.25, ProofFee: 1_000}},
 	} {
 		t.Run(name, func(t *testing.T) {

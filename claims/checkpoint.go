@@ -63,7 +63,7 @@ func (e *Engine) recordProgress(ctx context.Context, recorded map[chain.SessionK
 	}
 	for len(changed) > 0 {
 		n := min(len(changed), checkpointSessions)
-		if err := e.checkpoint(ctx, changed[:n]); err != nil {
+		if err := e.checkpoint(ctx, e.feed.Latest().Height, changed[:n]); err != nil {
 			return err
 		}
 		for _, p := range changed[:n] {
@@ -87,8 +87,8 @@ func (e *Engine) knownCounts() map[chain.SessionKey]uint64 {
 	return counts
 }
 
-func (e *Engine) checkpoint(ctx context.Context, progress []raftfsm.Progress) error {
-	if _, err := e.log.Apply(ctx, raftfsm.Checkpoint{Epoch: e.epoch, Progress: progress}); err != nil {
+func (e *Engine) checkpoint(ctx context.Context, height int64, progress []raftfsm.Progress) error {
+	if _, err := e.log.Apply(ctx, raftfsm.Checkpoint{Epoch: e.epoch, Progress: progress, Height: height}); err != nil {
 		return fmt.Errorf("checkpoint %d sessions: %w", len(progress), err)
 	}
 	return nil

@@ -89,7 +89,10 @@ func (e *Engine) seal(ctx context.Context, height int64, s raftfsm.Session) erro
 	if err != nil {
 		return fmt.Errorf("seal tree: %w", err)
 	}
-	cmd := raftfsm.Seal{Epoch: e.epoch, Ref: head.Ref, Root: head.Root, Count: head.Count, Sum: head.Sum, Seq: head.Seq}
+	cmd := raftfsm.Seal{
+		Epoch: e.epoch, Ref: head.Ref, Root: head.Root, Count: head.Count, Sum: head.Sum, Seq: head.Seq,
+		Height: height, Worth: e.worth(ctx, head.Ref, head.Root, head.Count),
+	}
 	if _, err := e.log.Apply(ctx, cmd); err != nil {
 		return fmt.Errorf("record seal: %w", err)
 	}
@@ -98,6 +101,19 @@ func (e *Engine) seal(ctx context.Context, height int64, s raftfsm.Session) erro
 	e.logger.Info("session sealed", append(sessionFields(head.Ref),
 		zap.Uint64("relays", head.Count), zap.Uint64("compute_units", head.Sum))...)
 	return nil
+}
+
+// worth is what the chain charges for a tree, 0 if that cannot be told now: sealing does
+// not wait for it.
+func (e *Engine) worth(ctx context.Context, ref chain.SessionRef, root []byte, count uint64) uint64 {
+	if count == 0 || len(root) == 0 {
+		return 0
+	}
+	worth, err := e.chain.ClaimWorth(ctx, ref, root)
+	if err != nil {
+		e.logger.Warn("session cannot be priced", append(sessionFields(ref), zap.Error(err))...)
+	}
+	return worth.Claimed
 }
 
 // reportLoss says how many relays Redis has lost for good of those that the last
@@ -128,11 +144,18 @@ func (e *Engine) decide(ctx context.Context, s raftfsm.Session) error {
 // end puts a session into a terminal stage and frees its tree.
 func (e *Engine) end(ctx context.Context, height int64, s raftfsm.Session, stage raftfsm.Stage, why Reason, more ...zap.Field) error {
 	if s.Stage == raftfsm.StageActive {
-		if err := e.checkpoint(ctx, []raftfsm.Progress{progressOf(s)}); err != nil {
+		if err := e.checkpoint(ctx, height, []raftfsm.Progress{progressOf(s)}); err != nil {
 			return err
 		}
 	}
-	t := raftfsm.Transition{Key: s.Ref.Key(), Stage: stage, Reason: string(why), Height: height}
+	block, err := e.chain.BlockAt(ctx, height)
+	if err != nil {
+		return err
+	}
+	t := raftfsm.Transition{Key: s.Ref.Key(), Stage: stage, Reason: string(why), Height: height, Time: block.Time.Unix()}
+	if s.Worth == 0 {
+		t.Worth = e.worth(ctx, s.Ref, s.Root, s.Count)
+	}
 	if err := e.advance(ctx, t); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type fakeChain struct {
 	claims   map[chain.SessionKey]prooftypes.Claim
 	settled  map[int64][]chain.Settlement
 	executed int
-	worth    *chain.Worth // of every claim; nil when nobody asks
+	worth    *chain.Worth // of every claim; nil when none is skipped for it
 
 	swallow   bool            // broadcasts are accepted and forgotten
 	poison    map[string]bool // sessions whose messages fail a block but not a simulation
@@ -64,6 +64,9 @@ func (c *fakeChain) ProofRequired(context.Context, chain.SessionRef, []byte) (bo
 }
 
 func (c *fakeChain) ClaimWorth(context.Context, chain.SessionRef, []byte) (chain.Worth, error) {
+	if c.worth == nil {
+		return chain.Worth{Claimed: 42}, nil
+	}
 	return *c.worth, nil
 }
 

@@ -17,7 +17,7 @@ func TestLossIsReportedAndTheRestClaimed(t *testing.T) {
 	for _, h := range r.trees.Heads(t.Context()) {
 		p := headProgress(h)
 		p.Count = 10
-		if err := r.checkpoint(ctx, []raftfsm.Progress{p}); err != nil {
+		if err := r.checkpoint(ctx, 1, []raftfsm.Progress{p}); err != nil {
 			t.Fatal(err)
 		}
 		if h.Ref.SessionID == "none" {

@@ -52,7 +52,13 @@ func (e *Engine) ended(ctx context.Context, height int64, s raftfsm.Session, set
 	case chain.VerdictDiscarded:
 		return e.end(ctx, height, s, raftfsm.StageLost, ReasonClaimDiscarded)
 	}
-	t := raftfsm.Transition{Key: s.Ref.Key(), Stage: raftfsm.StageSettled, Height: height, Upokt: settlement.Upokt}
+	block, err := e.chain.BlockAt(ctx, height)
+	if err != nil {
+		return err
+	}
+	t := raftfsm.Transition{
+		Key: s.Ref.Key(), Stage: raftfsm.StageSettled, Height: height, Time: block.Time.Unix(), Upokt: settlement.Upokt,
+	}
 	if err := e.advance(ctx, t); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (e *Engine) submit(ctx context.Context, block chain.Block, kind raftfsm.Eff
 		marks.hold(sessionsOf(messages))
 		return fmt.Errorf("%s: %w", kind, err)
 	}
-	intent, err := e.intend(ctx, key, kind, messages, draft)
+	intent, err := e.intend(ctx, block.Height, key, kind, messages, draft)
 	if err != nil {
 		marks.hold(sessionsOf(messages))
 		return err
@@ -48,7 +48,7 @@ func (e *Engine) submit(ctx context.Context, block chain.Block, kind raftfsm.Eff
 
 // intend puts the signed bytes into the log. The intent that stands is the
 // first one of its batch and attempt; only its bytes may be sent.
-func (e *Engine) intend(ctx context.Context, key *chain.SupplierKey, kind raftfsm.EffectKind, messages []message, draft signedDraft) (raftfsm.Intent, error) {
+func (e *Engine) intend(ctx context.Context, height int64, key *chain.SupplierKey, kind raftfsm.EffectKind, messages []message, draft signedDraft) (raftfsm.Intent, error) {
 	tx, err := e.chain.SignTx(ctx, key, draft.TxDraft)
 	if err != nil {
 		return raftfsm.Intent{}, err
@@ -56,7 +56,7 @@ func (e *Engine) intend(ctx context.Context, key *chain.SupplierKey, kind raftfs
 	hash := sha256.Sum256(tx)
 	intent := raftfsm.Intent{
 		Batch: draft.batch, Attempt: draft.attempt, Kind: kind, Supplier: key.Address(),
-		Timeout: draft.Timeout.UnixNano(), Tx: tx, TxHash: hash[:],
+		Timeout: draft.Timeout.UnixNano(), Tx: tx, TxHash: hash[:], IntendedHeight: height,
 	}
 	for _, m := range messages {
 		intent.Sessions = append(intent.Sessions, raftfsm.IntentSession{SessionID: m.session.Ref.SessionID, Root: m.session.Root})

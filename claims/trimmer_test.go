@@ -66,5 +66,5 @@ func TestTrimWaitsForTheCheckpoint(t *testing.T) {
 
 // progress records a head as a checkpoint would.
 func (r *rig) progress(h ingest.Head) error {
-	return r.checkpoint(context.Background(), []raftfsm.Progress{headProgress(h)})
+	return r.checkpoint(context.Background(), 1, []raftfsm.Progress{headProgress(h)})
 }

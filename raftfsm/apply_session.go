@@ -24,20 +24,28 @@ func (c Checkpoint) apply(s *State) (Result, error) {
 		}
 	}
 	for _, p := range c.Progress {
-		s.checkpoint(p)
+		s.checkpoint(p, c.Height)
 	}
 	return Result{}, nil
 }
 
-func (s *State) checkpoint(p Progress) {
+func (s *State) checkpoint(p Progress, height int64) {
 	known := s.session(p.Ref.Key())
 	if known != nil && (known.Stage != StageActive || p.Seq < known.Seq) {
 		return
 	}
 	s.sessions.Set(&Session{
-		Ref: p.Ref, Stage: StageActive,
+		Ref: p.Ref, Stage: StageActive, FirstHeight: firstHeight(known, height),
 		Seq: p.Seq, Root: p.Root, Count: p.Count, Sum: p.Sum,
 	})
+}
+
+// firstHeight is when the group heard of a session that it may know already.
+func firstHeight(known *Session, height int64) int64 {
+	if known != nil && known.FirstHeight > 0 {
+		return known.FirstHeight
+	}
+	return height
 }
 
 func (c Seal) apply(s *State) (Result, error) {
@@ -59,7 +67,7 @@ func (c Seal) apply(s *State) (Result, error) {
 		return Result{}, nil
 	}
 	s.sessions.Set(&Session{
-		Ref: c.Ref, Stage: StageSealed,
+		Ref: c.Ref, Stage: StageSealed, FirstHeight: firstHeight(known, c.Height), SealHeight: c.Height, Worth: c.Worth,
 		Seq: c.Seq, Root: c.Root, Count: c.Count, Sum: c.Sum,
 	})
 	return Result{}, nil

@@ -26,10 +26,10 @@ const (
 
 // CommandSet is the newest set of kinds that this build understands. A kind of a
 // newer set is not proposed while a member's build knows only an older one: it
-// would stop at the entry.
+// would stop at the entry. Set 5 has no kind of its own, see dated.
 const (
 	firstCommandSet = 1
-	CommandSet      = 4
+	CommandSet      = 5
 )
 
 // since is the set that a kind came with.
@@ -69,6 +69,7 @@ type OpenEpoch struct {
 type Checkpoint struct {
 	Epoch    Epoch      `cbor:"1,keyasint"`
 	Progress []Progress `cbor:"2,keyasint"`
+	Height   int64      `cbor:"3,keyasint,omitempty"` // the newest block then
 }
 
 // Seal fixes the root of a session. The first root wins for ever.
@@ -79,6 +80,9 @@ type Seal struct {
 	Count uint64           `cbor:"4,keyasint"`
 	Sum   uint64           `cbor:"5,keyasint"`
 	Seq   uint64           `cbor:"6,keyasint"`
+
+	Height int64  `cbor:"7,keyasint,omitempty"` // of the block in which it was sealed
+	Worth  uint64 `cbor:"8,keyasint,omitempty"` // uPOKT by the chain's prices; 0: not known
 }
 
 // Intend decides on a transaction. The first intent of (batch, attempt) wins

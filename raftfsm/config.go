@@ -1,12 +1,15 @@
 package raftfsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/raftminer/raftminer/chain"
 )
 
 // Config is what a node needs to know. Zero timings mean the defaults.
@@ -39,6 +42,12 @@ type Config struct {
 
 	// Holder works on the partitions that the group gives this member.
 	Holder Holder
+
+	// Ledger keeps what the group forgets; nil for none.
+	Ledger Ledger
+
+	// Resubmit is what a leader does about one session when an operator asks.
+	Resubmit func(ctx context.Context, key chain.SessionKey) (Intent, error)
 
 	Version    string // of the build, shown to operators
 	ConfigHash string // of the configuration file, likewise; members should agree

@@ -42,11 +42,12 @@ const (
 func answererOf(method string) answerer {
 	switch method {
 	case adminpb.Admin_Members_FullMethodName, adminpb.Inspect_Sessions_FullMethodName,
-		adminpb.Inspect_Session_FullMethodName, adminpb.Inspect_Intents_FullMethodName:
+		adminpb.Inspect_Session_FullMethodName, adminpb.Inspect_Intents_FullMethodName,
+		adminpb.Inspect_Accounts_FullMethodName:
 		return freshMember
 	case adminpb.Admin_TransferLeader_FullMethodName, adminpb.Admin_AddMember_FullMethodName,
 		adminpb.Admin_Promote_FullMethodName, adminpb.Admin_Demote_FullMethodName,
-		adminpb.Admin_Remove_FullMethodName, adminpb.Admin_Drain_FullMethodName,
+		adminpb.Admin_Remove_FullMethodName, adminpb.Admin_Drain_FullMethodName, adminpb.Admin_ResubmitClaim_FullMethodName,
 		adminpb.Inspect_Verify_FullMethodName, adminpb.Inspect_Bench_FullMethodName:
 		return leaderOnly
 	}

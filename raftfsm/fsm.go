@@ -15,10 +15,14 @@ type FSM struct {
 	fatal   func(error)
 	observe func(time.Duration) // how long a command took
 	marks   *marks
+	ledger  Ledger // nil for none
 
 	// rosterChanged says that members were admitted or retired, or that the
 	// generation moved. Its capacity is 1.
 	rosterChanged chan struct{}
+
+	// restored says that a snapshot replaced the state. Its capacity is 1.
+	restored chan struct{}
 
 	mu      sync.RWMutex
 	state   *State
@@ -35,8 +39,12 @@ type applied struct {
 
 // NewFSM starts from an empty state. fatal is called, once, with the reason for
 // which this replica must stop: an entry that it cannot read. Neither may block.
-func NewFSM(fatal func(error), observe func(time.Duration)) *FSM {
-	f := &FSM{fatal: fatal, observe: observe, state: NewState(), moved: make(chan struct{}), rosterChanged: make(chan struct{}, 1)}
+// ledger may be nil.
+func NewFSM(fatal func(error), observe func(time.Duration), ledger Ledger) *FSM {
+	f := &FSM{
+		fatal: fatal, observe: observe, ledger: ledger, state: NewState(), moved: make(chan struct{}),
+		rosterChanged: make(chan struct{}, 1), restored: make(chan struct{}, 1),
+	}
 	f.marks = newMarks(f.diverge)
 	return f
 }
@@ -58,8 +66,11 @@ func (f *FSM) Apply(entry *raft.Log) any {
 		f.stop(fmt.Errorf("log entry %d of term %d: %w", entry.Index, entry.Term, err))
 		return applied{err: f.broken}
 	}
-	seen := newWitness(f.state, cmd)
+	seen, forgotten := newWitness(f.state, cmd), f.forgetting(cmd)
 	result, err := f.state.Apply(cmd)
+	if err == nil && len(forgotten) > 0 {
+		f.ledger.Keep(forgotten)
+	}
 	f.history.note(entry.Index, seen.changes(f.state))
 	switch cmd.Kind() {
 	case KindInit, KindOpenEpoch, KindAdmit, KindRetire:
@@ -117,7 +128,7 @@ func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
 	if f.broken != nil {
 		return nil, f.broken
 	}
-	return frozen{state: f.state.clone()}, nil
+	return frozen{state: f.state.clone(), ledger: f.ledger}, nil
 }
 
 // freeze is a copy of the state that no longer changes. To clone is to write: the
@@ -146,15 +157,19 @@ func (f *FSM) Restore(snapshot io.ReadCloser) error {
 	}
 	f.state = restored
 	f.history.forget()
+	signal(f.restored)
 	f.noteRoster()
 	f.noteMoves()
 	return nil
 }
 
-func (f *FSM) noteRoster() {
+func (f *FSM) noteRoster() { signal(f.rosterChanged) }
+
+// signal wakes whoever listens, or will.
+func signal(to chan<- struct{}) {
 	select {
-	case f.rosterChanged <- struct{}{}:
-	default: // whoever listens will look anyway
+	case to <- struct{}{}:
+	default: // it is woken already
 	}
 }
 
@@ -201,10 +216,20 @@ func (f *FSM) View(fn func(*State)) {
 }
 
 // frozen is a state that no longer changes, waiting to be written.
-type frozen struct{ state *State }
+type frozen struct {
+	state  *State
+	ledger Ledger
+}
 
-// Persist implements raft.FSMSnapshot.
+// Persist implements raft.FSMSnapshot. What the state has forgotten must be in the
+// ledger first: the log, which could tell it again, may be cut after a snapshot.
 func (s frozen) Persist(sink raft.SnapshotSink) error {
+	if s.ledger != nil {
+		if err := s.ledger.Sync(); err != nil {
+			_ = sink.Cancel() // the ledger's error says more
+			return fmt.Errorf("keep what was forgotten: %w", err)
+		}
+	}
 	if err := s.state.Encode(sink); err != nil {
 		_ = sink.Cancel() // the encoding error says more
 		return err

@@ -13,8 +13,11 @@ import (
 // newTestFSM is an FSM and the reasons for which it wanted to stop.
 func newTestFSM() (*FSM, *[]error) {
 	var reasons []error
-	return NewFSM(func(err error) { reasons = append(reasons, err) }, func(time.Duration) {}), &reasons
+	return NewFSM(func(err error) { reasons = append(reasons, err) }, noTime, nil), &reasons
 }
+
+// noTime does not care how long a command took.
+func noTime(time.Duration) {}
 
 func logged(t *testing.T, index uint64, cmd Command) *raft.Log {
 	t.Helper()

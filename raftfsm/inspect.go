@@ -67,15 +67,16 @@ func (i *inspect) Session(_ context.Context, request *adminpb.SessionRequest) (*
 	key := chain.SessionKey{Supplier: request.GetSupplier(), SessionID: request.GetSessionId()}
 	var response *adminpb.SessionResponse
 	i.node.View(func(s *State) {
-		found, known := s.Session(key)
-		if !known {
-			return
-		}
-		response = &adminpb.SessionResponse{Session: sessionRecord(&found)}
-		for _, intent := range s.IntentsOf(key) {
-			response.Intents = append(response.Intents, intentRecord(&intent))
+		if found := s.session(key); found != nil {
+			response = s.account(found)
 		}
 	})
+	if response == nil && i.node.cfg.Ledger != nil {
+		var err error
+		if response, err = i.node.cfg.Ledger.Find(key); err != nil {
+			return nil, adminError(err)
+		}
+	}
 	if response == nil {
 		return nil, adminError(fmt.Errorf("session %s: %w", SessionName(key), ErrNotFound))
 	}
@@ -144,6 +145,7 @@ func sessionRecord(r *Session) *adminpb.SessionRecord {
 		Stage: r.Stage.String(), Reason: r.Reason, Seq: r.Seq, Root: r.Root, Relays: r.Count, ComputeUnits: r.Sum,
 		Proof: r.ProofRequired.String(), ClaimHeight: r.ClaimHeight, ProofHeight: r.ProofHeight,
 		EndedHeight: r.EndedHeight, Upokt: r.Upokt, Archives: r.Archives,
+		FirstHeight: r.FirstHeight, SealHeight: r.SealHeight, EndedUnix: r.EndedTime, WorthUpokt: r.Worth,
 	}
 }
 
@@ -153,6 +155,7 @@ func intentRecord(i *Intent) *adminpb.IntentRecord {
 		Batch: i.Batch, Attempt: i.Attempt, Kind: i.Kind.String(), Supplier: i.Supplier,
 		TimeoutUnixMs: time.Unix(0, i.Timeout).UnixMilli(), TxHash: i.TxHash, Status: i.Status.String(),
 		Code: i.Code, Reason: i.Reason, Height: i.Height,
+		IntendedHeight: i.IntendedHeight,
 	}
 	for _, s := range i.Sessions {
 		record.Sessions = append(record.Sessions, s.SessionID)

@@ -85,6 +85,8 @@ type Intent struct {
 	Code     uint32          `cbor:"10,keyasint,omitempty"` // chain result code, when there is one
 	Reason   string          `cbor:"11,keyasint,omitempty"`
 	Height   int64           `cbor:"12,keyasint,omitempty"` // where it landed or was declared dead
+
+	IntendedHeight int64 `cbor:"13,keyasint,omitempty"` // the newest block when it was decided on
 }
 
 // IntentSession is one message of the transaction.

@@ -105,7 +105,7 @@ func open(
 		acquaintances: newAcquaintances(),
 	}
 	n.metrics = newNodeMetrics(n)
-	n.fsm = NewFSM(n.fail, n.metrics.observeApply)
+	n.fsm = NewFSM(n.fail, n.metrics.observeApply, cfg.Ledger)
 	n.failover = newFailover(n)
 	var secure *peerIdentity
 	if cfg.TLS != nil {

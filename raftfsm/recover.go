@@ -122,7 +122,7 @@ func lastIndex(logs raft.LogStore, snapshots raft.SnapshotStore) (uint64, error)
 	return last, nil
 }
 
-func newScratchFSM() *FSM { return NewFSM(func(error) {}, func(time.Duration) {}) }
+func newScratchFSM() *FSM { return NewFSM(func(error) {}, func(time.Duration) {}, nil) }
 
 // recoveryFSM begins a new generation in the snapshot that a recovery ends with.
 type recoveryFSM struct {

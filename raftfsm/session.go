@@ -23,6 +23,11 @@ type Session struct {
 
 	// Archives are the nodes that keep the leaves of the sealed tree, sorted.
 	Archives []string `cbor:"13,keyasint,omitempty"`
+
+	FirstHeight int64  `cbor:"14,keyasint,omitempty"` // when the group first heard of a relay
+	SealHeight  int64  `cbor:"15,keyasint,omitempty"`
+	EndedTime   int64  `cbor:"16,keyasint,omitempty"` // of the block at EndedHeight, unix seconds
+	Worth       uint64 `cbor:"17,keyasint,omitempty"` // uPOKT that the tree is worth by the chain's prices; 0: not known
 }
 
 // ProofNeed is the chain's verdict on whether a claim must be proved. It is
@@ -64,6 +69,8 @@ type Transition struct {
 	Height        int64            `cbor:"4,keyasint,omitempty"` // of the block that shows it
 	Upokt         uint64           `cbor:"5,keyasint,omitempty"`
 	ProofRequired ProofNeed        `cbor:"6,keyasint,omitempty"`
+	Time          int64            `cbor:"7,keyasint,omitempty"` // of that block, unix seconds
+	Worth         uint64           `cbor:"8,keyasint,omitempty"` // uPOKT; 0 leaves what is known
 }
 
 // moved is s after t; the caller has checked that the edge exists.
@@ -82,8 +89,11 @@ func (s Session) moved(t Transition) Session {
 	case t.Stage == StageProved:
 		s.ProofHeight = t.Height
 	case t.Stage.Terminal():
-		s.EndedHeight = t.Height
+		s.EndedHeight, s.EndedTime = t.Height, t.Time
 		s.Upokt = t.Upokt
+		if t.Worth > 0 {
+			s.Worth = t.Worth
+		}
 	}
 	return s
 }

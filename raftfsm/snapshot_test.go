@@ -24,7 +24,7 @@ func drawCommand(t *rapid.T, epochs []Epoch) Command {
 	case 0:
 		return OpenEpoch{Epoch: epoch, Owner: rapid.SampledFrom([]string{"m1#a", "m2#b"}).Draw(t, "owner")}
 	case 1:
-		return Checkpoint{epoch, []Progress{{Ref: r, Seq: n, Root: root(byte(n)), Count: n, Sum: n}}}
+		return Checkpoint{Epoch: epoch, Progress: []Progress{{Ref: r, Seq: n, Root: root(byte(n)), Count: n, Sum: n}}}
 	case 2, 3:
 		return Seal{Epoch: epoch, Ref: r, Root: root(byte(n % 2)), Count: n, Sum: n, Seq: n}
 	case 4:

@@ -40,6 +40,9 @@ func (n *Node) startRaft(logger hclog.Logger) error {
 	n.background.Go(n.failover.run)
 	n.background.Go(n.keepWarm)
 	n.background.Go(n.rememberAdmission)
+	if n.cfg.Ledger != nil {
+		n.background.Go(n.fillLedger)
+	}
 	if len(n.cfg.Needs) > 0 {
 		n.background.Go(n.watchNeeds)
 	}

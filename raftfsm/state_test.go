@@ -102,7 +102,7 @@ func stateRefusals() map[string][]step {
 		"seal without root":         after(opened(), refused(Seal{Epoch: epoch1, Ref: ref(supplier, "s")}, ErrInvalid)),
 		"seal huge root":            after(opened(), refused(Seal{Epoch: epoch1, Ref: ref(supplier, "s"), Root: make([]byte, 65)}, ErrInvalid)),
 		"seal other root":           after(append(opened(), ok(seal("s"))...), refused(other, ErrConflict)),
-		"seal after skip":           after(append(opened(), ok(Checkpoint{epoch1, []Progress{{Ref: ref(supplier, "s")}}}, advance("s", StageSkipped))...), refused(seal("s"), ErrConflict)),
+		"seal after skip":           after(append(opened(), ok(Checkpoint{Epoch: epoch1, Progress: []Progress{{Ref: ref(supplier, "s")}}}, advance("s", StageSkipped))...), refused(seal("s"), ErrConflict)),
 		"intend stale":              after(opened(), refused(Intend{Epoch: epoch2}, ErrStaleEpoch)),
 		"intend nothing":            after(opened(), refused(Intend{Epoch: epoch1}, ErrInvalid)),
 		"intend with a wrong hash":  after(append(opened(), ok(seal("s"))...), refused(badHash, ErrInvalid)),
@@ -168,7 +168,7 @@ func TestSessionLife(t *testing.T) {
 		return s
 	}
 	progress := func(seq uint64) Checkpoint {
-		return Checkpoint{epoch1, []Progress{{Ref: ref(supplier, "s"), Seq: seq, Root: root(byte(seq)), Count: seq, Sum: 10 * seq}}}
+		return Checkpoint{Epoch: epoch1, Progress: []Progress{{Ref: ref(supplier, "s"), Seq: seq, Root: root(byte(seq)), Count: seq, Sum: 10 * seq}}}
 	}
 	active := func(seq uint64) Session {
 		return Session{Ref: ref(supplier, "s"), Stage: StageActive, Seq: seq, Root: root(byte(seq)), Count: seq, Sum: 10 * seq}

@@ -15,6 +15,9 @@ const maxCommand = 8 << 20
 // ErrUncertain that it may still happen: propose it again, commands are
 // idempotent.
 func (n *Node) Apply(ctx context.Context, cmd Command) (Result, error) {
+	if d, is := cmd.(dated); is && n.heldBackTo(datedSince) != nil {
+		cmd = d.undated()
+	}
 	entry, err := EncodeCommand(cmd)
 	if err != nil {
 		return Result{}, err
@@ -42,17 +45,25 @@ func (n *Node) Apply(ctx context.Context, cmd Command) (Result, error) {
 
 // heldBack refuses a kind that a member's build would stop at. A member that was
 // not met yet counts as the oldest build.
-func (n *Node) heldBack(k Kind) (refusal error) {
+func (n *Node) heldBack(k Kind) error {
 	if k.since() <= firstCommandSet {
 		return nil
 	}
+	if refusal := n.heldBackTo(k.since()); refusal != nil {
+		return fmt.Errorf("kind %d: %w", k, refusal)
+	}
+	return nil
+}
+
+// heldBackTo says that a member's build does not know a command set.
+func (n *Node) heldBackTo(set uint8) (refusal error) {
 	servers := n.servers()
 	n.View(func(state *State) {
 		for _, s := range servers {
 			e, _ := state.Enrolment(string(s.ID))
-			if max(e.Commands, firstCommandSet) < k.since() {
-				refusal = fmt.Errorf("%w: kind %d needs command set %d, %s has %d (%s)",
-					ErrHeldBack, k, k.since(), s.ID, max(e.Commands, firstCommandSet), e.Version)
+			if max(e.Commands, firstCommandSet) < set {
+				refusal = fmt.Errorf("%w: command set %d is needed, %s has %d (%s)",
+					ErrHeldBack, set, s.ID, max(e.Commands, firstCommandSet), e.Version)
 				return
 			}
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/claims"
+	"github.com/raftminer/raftminer/claims/ledger"
 	"github.com/raftminer/raftminer/config"
 	"github.com/raftminer/raftminer/ingest"
 	"github.com/raftminer/raftminer/ingest/archive"
@@ -47,6 +48,7 @@ type miner struct {
 
 	owner          *ingest.Owner // of the partitions that this member holds
 	archive        *archive.Archive
+	book           *ledger.Book
 	archivedProofs prometheus.Counter
 }
 
@@ -72,6 +74,9 @@ func runMiner(ctx context.Context, path string) error {
 		Metrics: m.ingestMetrics, Log: c.log,
 	})
 	if m.archive, err = archive.Open(filepath.Join(c.cfg.Miner.DataDir, "archive")); err != nil {
+		return err
+	}
+	if m.book, err = ledger.Open(filepath.Join(c.cfg.Miner.DataDir, "ledger"), c.registry, c.log); err != nil {
 		return err
 	}
 	m.archivedProofs = promauto.With(c.registry).NewCounter(prometheus.CounterOpts{
@@ -119,6 +124,10 @@ func (m *miner) run(ctx context.Context) error {
 	group.Add(
 		func() error { archivist.Run(archiveCtx); return nil },
 		func(error) { stopArchive() })
+	bookCtx, closeBook := context.WithCancel(context.Background())
+	group.Add(
+		func() error { m.book.Run(bookCtx); return nil },
+		func(error) { closeBook() })
 	m.log.Info("miner started", zap.String("node", m.cfg.Miner.NodeID), zap.Int("suppliers", len(m.keys)))
 	return group.Run()
 }
@@ -153,7 +162,8 @@ func (m *miner) raftConfig() raftfsm.Config {
 		Bind: r.Bind, Advertise: r.Advertise,
 		ClusterID: m.cfg.Cluster.ID, Partitions: m.cfg.Cluster.Partitions,
 		BootstrapExpect: r.BootstrapExpect, Version: raftfsm.BuildVersion(), ConfigHash: m.cfg.Hash(),
-		Needs: m.needs(), Holder: m, HeartbeatTimeout: r.Heartbeat, ElectionTimeout: r.Election, LeaderLeaseTimeout: r.Lease, CommitTimeout: r.Commit,
+		Needs: m.needs(), Holder: m, Ledger: m.book,
+		HeartbeatTimeout: r.Heartbeat, ElectionTimeout: r.Election, LeaderLeaseTimeout: r.Lease, CommitTimeout: r.Commit,
 		Exit: func(reason error) {
 			fmt.Fprintln(os.Stderr, reason)
 			os.Exit(exitTemporary)

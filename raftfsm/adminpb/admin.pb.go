@@ -885,6 +885,118 @@ func (*DrainResponse) Descriptor() ([]byte, []int) {
 	return file_admin_proto_rawDescGZIP(), []int{15}
 }
 
+type ResubmitClaimRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Supplier      string                 `protobuf:"bytes,1,opt,name=supplier,proto3" json:"supplier,omitempty"`
+	SessionId     string                 `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResubmitClaimRequest) Reset() {
+	*x = ResubmitClaimRequest{}
+	mi := &file_admin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResubmitClaimRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResubmitClaimRequest) ProtoMessage() {}
+
+func (x *ResubmitClaimRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResubmitClaimRequest.ProtoReflect.Descriptor instead.
+func (*ResubmitClaimRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ResubmitClaimRequest) GetSupplier() string {
+	if x != nil {
+		return x.Supplier
+	}
+	return ""
+}
+
+func (x *ResubmitClaimRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+type ResubmitClaimResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`     // claim or proof
+	Intent        string                 `protobuf:"bytes,2,opt,name=intent,proto3" json:"intent,omitempty"` // batch/attempt
+	TxHash        []byte                 `protobuf:"bytes,3,opt,name=tx_hash,json=txHash,proto3" json:"tx_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResubmitClaimResponse) Reset() {
+	*x = ResubmitClaimResponse{}
+	mi := &file_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResubmitClaimResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResubmitClaimResponse) ProtoMessage() {}
+
+func (x *ResubmitClaimResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResubmitClaimResponse.ProtoReflect.Descriptor instead.
+func (*ResubmitClaimResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ResubmitClaimResponse) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ResubmitClaimResponse) GetIntent() string {
+	if x != nil {
+		return x.Intent
+	}
+	return ""
+}
+
+func (x *ResubmitClaimResponse) GetTxHash() []byte {
+	if x != nil {
+		return x.TxHash
+	}
+	return nil
+}
+
 type SaveSnapshotRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -893,7 +1005,7 @@ type SaveSnapshotRequest struct {
 
 func (x *SaveSnapshotRequest) Reset() {
 	*x = SaveSnapshotRequest{}
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +1017,7 @@ func (x *SaveSnapshotRequest) String() string {
 func (*SaveSnapshotRequest) ProtoMessage() {}
 
 func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +1030,7 @@ func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SaveSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_proto_rawDescGZIP(), []int{18}
 }
 
 type SnapshotChunk struct {
@@ -931,7 +1043,7 @@ type SnapshotChunk struct {
 
 func (x *SnapshotChunk) Reset() {
 	*x = SnapshotChunk{}
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1055,7 @@ func (x *SnapshotChunk) String() string {
 func (*SnapshotChunk) ProtoMessage() {}
 
 func (x *SnapshotChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1068,7 @@ func (x *SnapshotChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotChunk.ProtoReflect.Descriptor instead.
 func (*SnapshotChunk) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SnapshotChunk) GetForce() bool {
@@ -983,7 +1095,7 @@ type RestoreSnapshotResponse struct {
 
 func (x *RestoreSnapshotResponse) Reset() {
 	*x = RestoreSnapshotResponse{}
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1107,7 @@ func (x *RestoreSnapshotResponse) String() string {
 func (*RestoreSnapshotResponse) ProtoMessage() {}
 
 func (x *RestoreSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1120,7 @@ func (x *RestoreSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*RestoreSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RestoreSnapshotResponse) GetSessions() uint64 {
@@ -1033,7 +1145,7 @@ type MembersRequest struct {
 
 func (x *MembersRequest) Reset() {
 	*x = MembersRequest{}
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1157,7 @@ func (x *MembersRequest) String() string {
 func (*MembersRequest) ProtoMessage() {}
 
 func (x *MembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1170,7 @@ func (x *MembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersRequest.ProtoReflect.Descriptor instead.
 func (*MembersRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_proto_rawDescGZIP(), []int{21}
 }
 
 type MembersResponse struct {
@@ -1070,7 +1182,7 @@ type MembersResponse struct {
 
 func (x *MembersResponse) Reset() {
 	*x = MembersResponse{}
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1194,7 @@ func (x *MembersResponse) String() string {
 func (*MembersResponse) ProtoMessage() {}
 
 func (x *MembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1207,7 @@ func (x *MembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersResponse.ProtoReflect.Descriptor instead.
 func (*MembersResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *MembersResponse) GetMembers() []*Member {
@@ -1121,7 +1233,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1245,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1258,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Member) GetId() string {
@@ -1213,7 +1325,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1225,7 +1337,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1238,7 +1350,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_proto_rawDescGZIP(), []int{24}
 }
 
 type StatusResponse struct {
@@ -1267,7 +1379,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1391,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1404,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StatusResponse) GetId() string {
@@ -1433,7 +1545,7 @@ type PartitionHolder struct {
 
 func (x *PartitionHolder) Reset() {
 	*x = PartitionHolder{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1445,7 +1557,7 @@ func (x *PartitionHolder) String() string {
 func (*PartitionHolder) ProtoMessage() {}
 
 func (x *PartitionHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1458,7 +1570,7 @@ func (x *PartitionHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionHolder.ProtoReflect.Descriptor instead.
 func (*PartitionHolder) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PartitionHolder) GetPartition() uint32 {
@@ -1491,7 +1603,7 @@ type TransferLeaderRequest struct {
 
 func (x *TransferLeaderRequest) Reset() {
 	*x = TransferLeaderRequest{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1615,7 @@ func (x *TransferLeaderRequest) String() string {
 func (*TransferLeaderRequest) ProtoMessage() {}
 
 func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1516,7 +1628,7 @@ func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeaderRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TransferLeaderRequest) GetId() string {
@@ -1534,7 +1646,7 @@ type TransferLeaderResponse struct {
 
 func (x *TransferLeaderResponse) Reset() {
 	*x = TransferLeaderResponse{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1658,7 @@ func (x *TransferLeaderResponse) String() string {
 func (*TransferLeaderResponse) ProtoMessage() {}
 
 func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1671,7 @@ func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeaderResponse) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 var File_admin_proto protoreflect.FileDescriptor
@@ -1625,7 +1737,15 @@ const file_admin_proto_rawDesc = "" +
 	"\fDrainRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\adrained\x18\x02 \x01(\bR\adrained\"\x0f\n" +
-	"\rDrainResponse\"\x15\n" +
+	"\rDrainResponse\"Q\n" +
+	"\x14ResubmitClaimRequest\x12\x1a\n" +
+	"\bsupplier\x18\x01 \x01(\tR\bsupplier\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x02 \x01(\tR\tsessionId\"\\\n" +
+	"\x15ResubmitClaimResponse\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06intent\x18\x02 \x01(\tR\x06intent\x12\x17\n" +
+	"\atx_hash\x18\x03 \x01(\fR\x06txHash\"\x15\n" +
 	"\x13SaveSnapshotRequest\"9\n" +
 	"\rSnapshotChunk\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\x12\x12\n" +
@@ -1680,7 +1800,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x05fence\x18\x03 \x01(\tR\x05fence\"'\n" +
 	"\x15TransferLeaderRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x18\n" +
-	"\x16TransferLeaderResponse2\xdf\b\n" +
+	"\x16TransferLeaderResponse2\xc5\t\n" +
 	"\x05Admin\x12R\n" +
 	"\aMembers\x12\".raftminer.admin.v1.MembersRequest\x1a#.raftminer.admin.v1.MembersResponse\x12O\n" +
 	"\x06Status\x12!.raftminer.admin.v1.StatusRequest\x1a\".raftminer.admin.v1.StatusResponse\x12O\n" +
@@ -1692,7 +1812,8 @@ const file_admin_proto_rawDesc = "" +
 	"\aPromote\x12\".raftminer.admin.v1.PromoteRequest\x1a#.raftminer.admin.v1.PromoteResponse\x12O\n" +
 	"\x06Demote\x12!.raftminer.admin.v1.DemoteRequest\x1a\".raftminer.admin.v1.DemoteResponse\x12O\n" +
 	"\x06Remove\x12!.raftminer.admin.v1.RemoveRequest\x1a\".raftminer.admin.v1.RemoveResponse\x12L\n" +
-	"\x05Drain\x12 .raftminer.admin.v1.DrainRequest\x1a!.raftminer.admin.v1.DrainResponse\x12\\\n" +
+	"\x05Drain\x12 .raftminer.admin.v1.DrainRequest\x1a!.raftminer.admin.v1.DrainResponse\x12d\n" +
+	"\rResubmitClaim\x12(.raftminer.admin.v1.ResubmitClaimRequest\x1a).raftminer.admin.v1.ResubmitClaimResponse\x12\\\n" +
 	"\fSaveSnapshot\x12'.raftminer.admin.v1.SaveSnapshotRequest\x1a!.raftminer.admin.v1.SnapshotChunk0\x01\x12c\n" +
 	"\x0fRestoreSnapshot\x12!.raftminer.admin.v1.SnapshotChunk\x1a+.raftminer.admin.v1.RestoreSnapshotResponse(\x01B0Z.github.com/raftminer/raftminer/raftfsm/adminpbb\x06proto3"
 
@@ -1708,7 +1829,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_admin_proto_goTypes = []any{
 	(*HealthRequest)(nil),           // 0: raftminer.admin.v1.HealthRequest
 	(*HealthResponse)(nil),          // 1: raftminer.admin.v1.HealthResponse
@@ -1726,52 +1847,56 @@ var file_admin_proto_goTypes = []any{
 	(*RemoveResponse)(nil),          // 13: raftminer.admin.v1.RemoveResponse
 	(*DrainRequest)(nil),            // 14: raftminer.admin.v1.DrainRequest
 	(*DrainResponse)(nil),           // 15: raftminer.admin.v1.DrainResponse
-	(*SaveSnapshotRequest)(nil),     // 16: raftminer.admin.v1.SaveSnapshotRequest
-	(*SnapshotChunk)(nil),           // 17: raftminer.admin.v1.SnapshotChunk
-	(*RestoreSnapshotResponse)(nil), // 18: raftminer.admin.v1.RestoreSnapshotResponse
-	(*MembersRequest)(nil),          // 19: raftminer.admin.v1.MembersRequest
-	(*MembersResponse)(nil),         // 20: raftminer.admin.v1.MembersResponse
-	(*Member)(nil),                  // 21: raftminer.admin.v1.Member
-	(*StatusRequest)(nil),           // 22: raftminer.admin.v1.StatusRequest
-	(*StatusResponse)(nil),          // 23: raftminer.admin.v1.StatusResponse
-	(*PartitionHolder)(nil),         // 24: raftminer.admin.v1.PartitionHolder
-	(*TransferLeaderRequest)(nil),   // 25: raftminer.admin.v1.TransferLeaderRequest
-	(*TransferLeaderResponse)(nil),  // 26: raftminer.admin.v1.TransferLeaderResponse
-	nil,                             // 27: raftminer.admin.v1.StatusResponse.SessionsEntry
+	(*ResubmitClaimRequest)(nil),    // 16: raftminer.admin.v1.ResubmitClaimRequest
+	(*ResubmitClaimResponse)(nil),   // 17: raftminer.admin.v1.ResubmitClaimResponse
+	(*SaveSnapshotRequest)(nil),     // 18: raftminer.admin.v1.SaveSnapshotRequest
+	(*SnapshotChunk)(nil),           // 19: raftminer.admin.v1.SnapshotChunk
+	(*RestoreSnapshotResponse)(nil), // 20: raftminer.admin.v1.RestoreSnapshotResponse
+	(*MembersRequest)(nil),          // 21: raftminer.admin.v1.MembersRequest
+	(*MembersResponse)(nil),         // 22: raftminer.admin.v1.MembersResponse
+	(*Member)(nil),                  // 23: raftminer.admin.v1.Member
+	(*StatusRequest)(nil),           // 24: raftminer.admin.v1.StatusRequest
+	(*StatusResponse)(nil),          // 25: raftminer.admin.v1.StatusResponse
+	(*PartitionHolder)(nil),         // 26: raftminer.admin.v1.PartitionHolder
+	(*TransferLeaderRequest)(nil),   // 27: raftminer.admin.v1.TransferLeaderRequest
+	(*TransferLeaderResponse)(nil),  // 28: raftminer.admin.v1.TransferLeaderResponse
+	nil,                             // 29: raftminer.admin.v1.StatusResponse.SessionsEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	3,  // 0: raftminer.admin.v1.HealthResponse.members:type_name -> raftminer.admin.v1.MemberHealth
-	21, // 1: raftminer.admin.v1.MembersResponse.members:type_name -> raftminer.admin.v1.Member
-	27, // 2: raftminer.admin.v1.StatusResponse.sessions:type_name -> raftminer.admin.v1.StatusResponse.SessionsEntry
-	24, // 3: raftminer.admin.v1.StatusResponse.partitions:type_name -> raftminer.admin.v1.PartitionHolder
-	19, // 4: raftminer.admin.v1.Admin.Members:input_type -> raftminer.admin.v1.MembersRequest
-	22, // 5: raftminer.admin.v1.Admin.Status:input_type -> raftminer.admin.v1.StatusRequest
+	23, // 1: raftminer.admin.v1.MembersResponse.members:type_name -> raftminer.admin.v1.Member
+	29, // 2: raftminer.admin.v1.StatusResponse.sessions:type_name -> raftminer.admin.v1.StatusResponse.SessionsEntry
+	26, // 3: raftminer.admin.v1.StatusResponse.partitions:type_name -> raftminer.admin.v1.PartitionHolder
+	21, // 4: raftminer.admin.v1.Admin.Members:input_type -> raftminer.admin.v1.MembersRequest
+	24, // 5: raftminer.admin.v1.Admin.Status:input_type -> raftminer.admin.v1.StatusRequest
 	0,  // 6: raftminer.admin.v1.Admin.Health:input_type -> raftminer.admin.v1.HealthRequest
 	2,  // 7: raftminer.admin.v1.Admin.Pulse:input_type -> raftminer.admin.v1.PulseRequest
-	25, // 8: raftminer.admin.v1.Admin.TransferLeader:input_type -> raftminer.admin.v1.TransferLeaderRequest
+	27, // 8: raftminer.admin.v1.Admin.TransferLeader:input_type -> raftminer.admin.v1.TransferLeaderRequest
 	4,  // 9: raftminer.admin.v1.Admin.AddMember:input_type -> raftminer.admin.v1.AddMemberRequest
 	6,  // 10: raftminer.admin.v1.Admin.Join:input_type -> raftminer.admin.v1.JoinRequest
 	8,  // 11: raftminer.admin.v1.Admin.Promote:input_type -> raftminer.admin.v1.PromoteRequest
 	10, // 12: raftminer.admin.v1.Admin.Demote:input_type -> raftminer.admin.v1.DemoteRequest
 	12, // 13: raftminer.admin.v1.Admin.Remove:input_type -> raftminer.admin.v1.RemoveRequest
 	14, // 14: raftminer.admin.v1.Admin.Drain:input_type -> raftminer.admin.v1.DrainRequest
-	16, // 15: raftminer.admin.v1.Admin.SaveSnapshot:input_type -> raftminer.admin.v1.SaveSnapshotRequest
-	17, // 16: raftminer.admin.v1.Admin.RestoreSnapshot:input_type -> raftminer.admin.v1.SnapshotChunk
-	20, // 17: raftminer.admin.v1.Admin.Members:output_type -> raftminer.admin.v1.MembersResponse
-	23, // 18: raftminer.admin.v1.Admin.Status:output_type -> raftminer.admin.v1.StatusResponse
-	1,  // 19: raftminer.admin.v1.Admin.Health:output_type -> raftminer.admin.v1.HealthResponse
-	3,  // 20: raftminer.admin.v1.Admin.Pulse:output_type -> raftminer.admin.v1.MemberHealth
-	26, // 21: raftminer.admin.v1.Admin.TransferLeader:output_type -> raftminer.admin.v1.TransferLeaderResponse
-	5,  // 22: raftminer.admin.v1.Admin.AddMember:output_type -> raftminer.admin.v1.AddMemberResponse
-	7,  // 23: raftminer.admin.v1.Admin.Join:output_type -> raftminer.admin.v1.JoinResponse
-	9,  // 24: raftminer.admin.v1.Admin.Promote:output_type -> raftminer.admin.v1.PromoteResponse
-	11, // 25: raftminer.admin.v1.Admin.Demote:output_type -> raftminer.admin.v1.DemoteResponse
-	13, // 26: raftminer.admin.v1.Admin.Remove:output_type -> raftminer.admin.v1.RemoveResponse
-	15, // 27: raftminer.admin.v1.Admin.Drain:output_type -> raftminer.admin.v1.DrainResponse
-	17, // 28: raftminer.admin.v1.Admin.SaveSnapshot:output_type -> raftminer.admin.v1.SnapshotChunk
-	18, // 29: raftminer.admin.v1.Admin.RestoreSnapshot:output_type -> raftminer.admin.v1.RestoreSnapshotResponse
-	17, // [17:30] is the sub-list for method output_type
-	4,  // [4:17] is the sub-list for method input_type
+	16, // 15: raftminer.admin.v1.Admin.ResubmitClaim:input_type -> raftminer.admin.v1.ResubmitClaimRequest
+	18, // 16: raftminer.admin.v1.Admin.SaveSnapshot:input_type -> raftminer.admin.v1.SaveSnapshotRequest
+	19, // 17: raftminer.admin.v1.Admin.RestoreSnapshot:input_type -> raftminer.admin.v1.SnapshotChunk
+	22, // 18: raftminer.admin.v1.Admin.Members:output_type -> raftminer.admin.v1.MembersResponse
+	25, // 19: raftminer.admin.v1.Admin.Status:output_type -> raftminer.admin.v1.StatusResponse
+	1,  // 20: raftminer.admin.v1.Admin.Health:output_type -> raftminer.admin.v1.HealthResponse
+	3,  // 21: raftminer.admin.v1.Admin.Pulse:output_type -> raftminer.admin.v1.MemberHealth
+	28, // 22: raftminer.admin.v1.Admin.TransferLeader:output_type -> raftminer.admin.v1.TransferLeaderResponse
+	5,  // 23: raftminer.admin.v1.Admin.AddMember:output_type -> raftminer.admin.v1.AddMemberResponse
+	7,  // 24: raftminer.admin.v1.Admin.Join:output_type -> raftminer.admin.v1.JoinResponse
+	9,  // 25: raftminer.admin.v1.Admin.Promote:output_type -> raftminer.admin.v1.PromoteResponse
+	11, // 26: raftminer.admin.v1.Admin.Demote:output_type -> raftminer.admin.v1.DemoteResponse
+	13, // 27: raftminer.admin.v1.Admin.Remove:output_type -> raftminer.admin.v1.RemoveResponse
+	15, // 28: raftminer.admin.v1.Admin.Drain:output_type -> raftminer.admin.v1.DrainResponse
+	17, // 29: raftminer.admin.v1.Admin.ResubmitClaim:output_type -> raftminer.admin.v1.ResubmitClaimResponse
+	19, // 30: raftminer.admin.v1.Admin.SaveSnapshot:output_type -> raftminer.admin.v1.SnapshotChunk
+	20, // 31: raftminer.admin.v1.Admin.RestoreSnapshot:output_type -> raftminer.admin.v1.RestoreSnapshotResponse
+	18, // [18:32] is the sub-list for method output_type
+	4,  // [4:18] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
 	4,  // [4:4] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
@@ -1788,7 +1913,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

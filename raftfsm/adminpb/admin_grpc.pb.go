@@ -30,6 +30,7 @@ const (
 	Admin_Demote_FullMethodName          = "/raftminer.admin.v1.Admin/Demote"
 	Admin_Remove_FullMethodName          = "/raftminer.admin.v1.Admin/Remove"
 	Admin_Drain_FullMethodName           = "/raftminer.admin.v1.Admin/Drain"
+	Admin_ResubmitClaim_FullMethodName   = "/raftminer.admin.v1.Admin/ResubmitClaim"
 	Admin_SaveSnapshot_FullMethodName    = "/raftminer.admin.v1.Admin/SaveSnapshot"
 	Admin_RestoreSnapshot_FullMethodName = "/raftminer.admin.v1.Admin/RestoreSnapshot"
 )
@@ -62,6 +63,8 @@ type AdminClient interface {
 	Remove(ctx context.Context, in *RemoveRequest, opts ...grpc.CallOption) (*RemoveResponse, error)
 	// Drain makes a member keep from leading while another can.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
+	// ResubmitClaim has the leader claim, or prove, one session now and alone.
+	ResubmitClaim(ctx context.Context, in *ResubmitClaimRequest, opts ...grpc.CallOption) (*ResubmitClaimResponse, error)
 	// SaveSnapshot streams the leader's state; RestoreSnapshot replaces the group's.
 	SaveSnapshot(ctx context.Context, in *SaveSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotChunk], error)
 	RestoreSnapshot(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[SnapshotChunk, RestoreSnapshotResponse], error)
@@ -185,6 +188,16 @@ func (c *adminClient) Drain(ctx context.Context, in *DrainRequest, opts ...grpc.
 	return out, nil
 }
 
+func (c *adminClient) ResubmitClaim(ctx context.Context, in *ResubmitClaimRequest, opts ...grpc.CallOption) (*ResubmitClaimResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResubmitClaimResponse)
+	err := c.cc.Invoke(ctx, Admin_ResubmitClaim_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) SaveSnapshot(ctx context.Context, in *SaveSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotChunk], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[0], Admin_SaveSnapshot_FullMethodName, cOpts...)
@@ -245,6 +258,8 @@ type AdminServer interface {
 	Remove(context.Context, *RemoveRequest) (*RemoveResponse, error)
 	// Drain makes a member keep from leading while another can.
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
+	// ResubmitClaim has the leader claim, or prove, one session now and alone.
+	ResubmitClaim(context.Context, *ResubmitClaimRequest) (*ResubmitClaimResponse, error)
 	// SaveSnapshot streams the leader's state; RestoreSnapshot replaces the group's.
 	SaveSnapshot(*SaveSnapshotRequest, grpc.ServerStreamingServer[SnapshotChunk]) error
 	RestoreSnapshot(grpc.ClientStreamingServer[SnapshotChunk, RestoreSnapshotResponse]) error
@@ -290,6 +305,9 @@ func (UnimplementedAdminServer) Remove(context.Context, *RemoveRequest) (*Remove
 }
 func (UnimplementedAdminServer) Drain(context.Context, *DrainRequest) (*DrainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
+}
+func (UnimplementedAdminServer) ResubmitClaim(context.Context, *ResubmitClaimRequest) (*ResubmitClaimResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResubmitClaim not implemented")
 }
 func (UnimplementedAdminServer) SaveSnapshot(*SaveSnapshotRequest, grpc.ServerStreamingServer[SnapshotChunk]) error {
 	return status.Error(codes.Unimplemented, "method SaveSnapshot not implemented")
@@ -516,6 +534,24 @@ func _Admin_Drain_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_ResubmitClaim_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResubmitClaimRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ResubmitClaim(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ResubmitClaim_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ResubmitClaim(ctx, req.(*ResubmitClaimRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_SaveSnapshot_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(SaveSnapshotRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -584,6 +620,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Drain",
 			Handler:    _Admin_Drain_Handler,
+		},
+		{
+			MethodName: "ResubmitClaim",
+			Handler:    _Admin_ResubmitClaim_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -176,7 +176,11 @@ type SessionRecord struct {
 	ProofHeight   int64                  `protobuf:"varint,15,opt,name=proof_height,json=proofHeight,proto3" json:"proof_height,omitempty"`
 	EndedHeight   int64                  `protobuf:"varint,16,opt,name=ended_height,json=endedHeight,proto3" json:"ended_height,omitempty"`
 	Upokt         uint64                 `protobuf:"varint,17,opt,name=upokt,proto3" json:"upokt,omitempty"`
-	Archives      []string               `protobuf:"bytes,18,rep,name=archives,proto3" json:"archives,omitempty"` // nodes that keep the leaves of the sealed tree
+	Archives      []string               `protobuf:"bytes,18,rep,name=archives,proto3" json:"archives,omitempty"`                           // nodes that keep the leaves of the sealed tree
+	FirstHeight   int64                  `protobuf:"varint,19,opt,name=first_height,json=firstHeight,proto3" json:"first_height,omitempty"` // when the group first heard of a relay; 0 not known
+	SealHeight    int64                  `protobuf:"varint,20,opt,name=seal_height,json=sealHeight,proto3" json:"seal_height,omitempty"`
+	EndedUnix     int64                  `protobuf:"varint,21,opt,name=ended_unix,json=endedUnix,proto3" json:"ended_unix,omitempty"`    // time of the block at ended_height
+	WorthUpokt    uint64                 `protobuf:"varint,22,opt,name=worth_upokt,json=worthUpokt,proto3" json:"worth_upokt,omitempty"` // of the tree, by the chain's prices; 0 not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,6 +339,34 @@ func (x *SessionRecord) GetArchives() []string {
 		return x.Archives
 	}
 	return nil
+}
+
+func (x *SessionRecord) GetFirstHeight() int64 {
+	if x != nil {
+		return x.FirstHeight
+	}
+	return 0
+}
+
+func (x *SessionRecord) GetSealHeight() int64 {
+	if x != nil {
+		return x.SealHeight
+	}
+	return 0
+}
+
+func (x *SessionRecord) GetEndedUnix() int64 {
+	if x != nil {
+		return x.EndedUnix
+	}
+	return 0
+}
+
+func (x *SessionRecord) GetWorthUpokt() uint64 {
+	if x != nil {
+		return x.WorthUpokt
+	}
+	return 0
 }
 
 type SessionRequest struct {
@@ -578,20 +610,21 @@ func (x *IntentsResponse) GetAppliedIndex() uint64 {
 }
 
 type IntentRecord struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Batch         string                 `protobuf:"bytes,1,opt,name=batch,proto3" json:"batch,omitempty"`
-	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
-	Supplier      string                 `protobuf:"bytes,4,opt,name=supplier,proto3" json:"supplier,omitempty"`
-	Sessions      []string               `protobuf:"bytes,5,rep,name=sessions,proto3" json:"sessions,omitempty"`
-	TimeoutUnixMs int64                  `protobuf:"varint,6,opt,name=timeout_unix_ms,json=timeoutUnixMs,proto3" json:"timeout_unix_ms,omitempty"` // of the transaction
-	TxHash        []byte                 `protobuf:"bytes,7,opt,name=tx_hash,json=txHash,proto3" json:"tx_hash,omitempty"`
-	Status        string                 `protobuf:"bytes,8,opt,name=status,proto3" json:"status,omitempty"`
-	Code          uint32                 `protobuf:"varint,9,opt,name=code,proto3" json:"code,omitempty"`
-	Reason        string                 `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
-	Height        int64                  `protobuf:"varint,11,opt,name=height,proto3" json:"height,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Batch          string                 `protobuf:"bytes,1,opt,name=batch,proto3" json:"batch,omitempty"`
+	Attempt        uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Kind           string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Supplier       string                 `protobuf:"bytes,4,opt,name=supplier,proto3" json:"supplier,omitempty"`
+	Sessions       []string               `protobuf:"bytes,5,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	TimeoutUnixMs  int64                  `protobuf:"varint,6,opt,name=timeout_unix_ms,json=timeoutUnixMs,proto3" json:"timeout_unix_ms,omitempty"` // of the transaction
+	TxHash         []byte                 `protobuf:"bytes,7,opt,name=tx_hash,json=txHash,proto3" json:"tx_hash,omitempty"`
+	Status         string                 `protobuf:"bytes,8,opt,name=status,proto3" json:"status,omitempty"`
+	Code           uint32                 `protobuf:"varint,9,opt,name=code,proto3" json:"code,omitempty"`
+	Reason         string                 `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	Height         int64                  `protobuf:"varint,11,opt,name=height,proto3" json:"height,omitempty"`
+	IntendedHeight int64                  `protobuf:"varint,12,opt,name=intended_height,json=intendedHeight,proto3" json:"intended_height,omitempty"` // the newest block when it was decided on
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *IntentRecord) Reset() {
@@ -701,6 +734,157 @@ func (x *IntentRecord) GetHeight() int64 {
 	return 0
 }
 
+func (x *IntentRecord) GetIntendedHeight() int64 {
+	if x != nil {
+		return x.IntendedHeight
+	}
+	return 0
+}
+
+type AccountsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Supplier      string                 `protobuf:"bytes,1,opt,name=supplier,proto3" json:"supplier,omitempty"` // filters; empty: any
+	Service       string                 `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	SinceUnix     int64                  `protobuf:"varint,3,opt,name=since_unix,json=sinceUnix,proto3" json:"since_unix,omitempty"` // not those that ended before
+	Live          bool                   `protobuf:"varint,4,opt,name=live,proto3" json:"live,omitempty"`                            // only what the group knows
+	Ledger        bool                   `protobuf:"varint,5,opt,name=ledger,proto3" json:"ledger,omitempty"`                        // only what the answering member has in its ledger
+	PageSize      uint32                 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string                 `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountsRequest) Reset() {
+	*x = AccountsRequest{}
+	mi := &file_inspect_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountsRequest) ProtoMessage() {}
+
+func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountsRequest.ProtoReflect.Descriptor instead.
+func (*AccountsRequest) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AccountsRequest) GetSupplier() string {
+	if x != nil {
+		return x.Supplier
+	}
+	return ""
+}
+
+func (x *AccountsRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *AccountsRequest) GetSinceUnix() int64 {
+	if x != nil {
+		return x.SinceUnix
+	}
+	return 0
+}
+
+func (x *AccountsRequest) GetLive() bool {
+	if x != nil {
+		return x.Live
+	}
+	return false
+}
+
+func (x *AccountsRequest) GetLedger() bool {
+	if x != nil {
+		return x.Ledger
+	}
+	return false
+}
+
+func (x *AccountsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *AccountsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type AccountsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Accounts      []*SessionResponse     `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountsResponse) Reset() {
+	*x = AccountsResponse{}
+	mi := &file_inspect_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountsResponse) ProtoMessage() {}
+
+func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inspect_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountsResponse.ProtoReflect.Descriptor instead.
+func (*AccountsResponse) Descriptor() ([]byte, []int) {
+	return file_inspect_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AccountsResponse) GetAccounts() []*SessionResponse {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+func (x *AccountsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 type LogRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`   // first index; 0: the last limit entries
@@ -711,7 +895,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_inspect_proto_msgTypes[8]
+	mi := &file_inspect_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -723,7 +907,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[8]
+	mi := &file_inspect_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -736,7 +920,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{8}
+	return file_inspect_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LogRequest) GetFrom() uint64 {
@@ -764,7 +948,7 @@ type LogResponse struct {
 
 func (x *LogResponse) Reset() {
 	*x = LogResponse{}
-	mi := &file_inspect_proto_msgTypes[9]
+	mi := &file_inspect_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -776,7 +960,7 @@ func (x *LogResponse) String() string {
 func (*LogResponse) ProtoMessage() {}
 
 func (x *LogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[9]
+	mi := &file_inspect_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -789,7 +973,7 @@ func (x *LogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogResponse.ProtoReflect.Descriptor instead.
 func (*LogResponse) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{9}
+	return file_inspect_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LogResponse) GetEntries() []*LogEntry {
@@ -828,7 +1012,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_inspect_proto_msgTypes[10]
+	mi := &file_inspect_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +1024,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[10]
+	mi := &file_inspect_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +1037,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{10}
+	return file_inspect_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -915,7 +1099,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_inspect_proto_msgTypes[11]
+	mi := &file_inspect_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -927,7 +1111,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[11]
+	mi := &file_inspect_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -940,7 +1124,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{11}
+	return file_inspect_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EventsRequest) GetAfter() uint64 {
@@ -969,7 +1153,7 @@ type EventsResponse struct {
 
 func (x *EventsResponse) Reset() {
 	*x = EventsResponse{}
-	mi := &file_inspect_proto_msgTypes[12]
+	mi := &file_inspect_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1165,7 @@ func (x *EventsResponse) String() string {
 func (*EventsResponse) ProtoMessage() {}
 
 func (x *EventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[12]
+	mi := &file_inspect_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1178,7 @@ func (x *EventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsResponse.ProtoReflect.Descriptor instead.
 func (*EventsResponse) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{12}
+	return file_inspect_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EventsResponse) GetEvents() []*Event {
@@ -1041,7 +1225,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_inspect_proto_msgTypes[13]
+	mi := &file_inspect_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1237,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[13]
+	mi := &file_inspect_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1250,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{13}
+	return file_inspect_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Event) GetIndex() uint64 {
@@ -1134,7 +1318,7 @@ type StateHashRequest struct {
 
 func (x *StateHashRequest) Reset() {
 	*x = StateHashRequest{}
-	mi := &file_inspect_proto_msgTypes[14]
+	mi := &file_inspect_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1146,7 +1330,7 @@ func (x *StateHashRequest) String() string {
 func (*StateHashRequest) ProtoMessage() {}
 
 func (x *StateHashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[14]
+	mi := &file_inspect_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1159,7 +1343,7 @@ func (x *StateHashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateHashRequest.ProtoReflect.Descriptor instead.
 func (*StateHashRequest) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{14}
+	return file_inspect_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StateHashRequest) GetIndex() uint64 {
@@ -1180,7 +1364,7 @@ type StateHashResponse struct {
 
 func (x *StateHashResponse) Reset() {
 	*x = StateHashResponse{}
-	mi := &file_inspect_proto_msgTypes[15]
+	mi := &file_inspect_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1376,7 @@ func (x *StateHashResponse) String() string {
 func (*StateHashResponse) ProtoMessage() {}
 
 func (x *StateHashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[15]
+	mi := &file_inspect_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +1389,7 @@ func (x *StateHashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateHashResponse.ProtoReflect.Descriptor instead.
 func (*StateHashResponse) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{15}
+	return file_inspect_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StateHashResponse) GetId() string {
@@ -1237,7 +1421,7 @@ type VerifyRequest struct {
 
 func (x *VerifyRequest) Reset() {
 	*x = VerifyRequest{}
-	mi := &file_inspect_proto_msgTypes[16]
+	mi := &file_inspect_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1433,7 @@ func (x *VerifyRequest) String() string {
 func (*VerifyRequest) ProtoMessage() {}
 
 func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[16]
+	mi := &file_inspect_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1446,7 @@ func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRequest) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{16}
+	return file_inspect_proto_rawDescGZIP(), []int{18}
 }
 
 type VerifyResponse struct {
@@ -1276,7 +1460,7 @@ type VerifyResponse struct {
 
 func (x *VerifyResponse) Reset() {
 	*x = VerifyResponse{}
-	mi := &file_inspect_proto_msgTypes[17]
+	mi := &file_inspect_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1472,7 @@ func (x *VerifyResponse) String() string {
 func (*VerifyResponse) ProtoMessage() {}
 
 func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[17]
+	mi := &file_inspect_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1485,7 @@ func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
 func (*VerifyResponse) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{17}
+	return file_inspect_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *VerifyResponse) GetIndex() uint64 {
@@ -1339,7 +1523,7 @@ type MemberHash struct {
 
 func (x *MemberHash) Reset() {
 	*x = MemberHash{}
-	mi := &file_inspect_proto_msgTypes[18]
+	mi := &file_inspect_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1535,7 @@ func (x *MemberHash) String() string {
 func (*MemberHash) ProtoMessage() {}
 
 func (x *MemberHash) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[18]
+	mi := &file_inspect_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1548,7 @@ func (x *MemberHash) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHash.ProtoReflect.Descriptor instead.
 func (*MemberHash) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{18}
+	return file_inspect_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *MemberHash) GetId() string {
@@ -1418,7 +1602,7 @@ type BenchRequest struct {
 
 func (x *BenchRequest) Reset() {
 	*x = BenchRequest{}
-	mi := &file_inspect_proto_msgTypes[19]
+	mi := &file_inspect_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1614,7 @@ func (x *BenchRequest) String() string {
 func (*BenchRequest) ProtoMessage() {}
 
 func (x *BenchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[19]
+	mi := &file_inspect_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1627,7 @@ func (x *BenchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BenchRequest.ProtoReflect.Descriptor instead.
 func (*BenchRequest) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{19}
+	return file_inspect_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BenchRequest) GetRounds() uint32 {
@@ -1462,7 +1646,7 @@ type BenchResponse struct {
 
 func (x *BenchResponse) Reset() {
 	*x = BenchResponse{}
-	mi := &file_inspect_proto_msgTypes[20]
+	mi := &file_inspect_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1658,7 @@ func (x *BenchResponse) String() string {
 func (*BenchResponse) ProtoMessage() {}
 
 func (x *BenchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[20]
+	mi := &file_inspect_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1671,7 @@ func (x *BenchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BenchResponse.ProtoReflect.Descriptor instead.
 func (*BenchResponse) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{20}
+	return file_inspect_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *BenchResponse) GetMeasures() []*Measure {
@@ -1512,7 +1696,7 @@ type Measure struct {
 
 func (x *Measure) Reset() {
 	*x = Measure{}
-	mi := &file_inspect_proto_msgTypes[21]
+	mi := &file_inspect_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +1708,7 @@ func (x *Measure) String() string {
 func (*Measure) ProtoMessage() {}
 
 func (x *Measure) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[21]
+	mi := &file_inspect_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +1721,7 @@ func (x *Measure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Measure.ProtoReflect.Descriptor instead.
 func (*Measure) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{21}
+	return file_inspect_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Measure) GetWhat() string {
@@ -1598,7 +1782,7 @@ type DebugRequest struct {
 
 func (x *DebugRequest) Reset() {
 	*x = DebugRequest{}
-	mi := &file_inspect_proto_msgTypes[22]
+	mi := &file_inspect_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1610,7 +1794,7 @@ func (x *DebugRequest) String() string {
 func (*DebugRequest) ProtoMessage() {}
 
 func (x *DebugRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[22]
+	mi := &file_inspect_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1623,7 +1807,7 @@ func (x *DebugRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DebugRequest.ProtoReflect.Descriptor instead.
 func (*DebugRequest) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{22}
+	return file_inspect_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DebugRequest) GetId() string {
@@ -1648,7 +1832,7 @@ type DebugResponse struct {
 
 func (x *DebugResponse) Reset() {
 	*x = DebugResponse{}
-	mi := &file_inspect_proto_msgTypes[23]
+	mi := &file_inspect_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +1844,7 @@ func (x *DebugResponse) String() string {
 func (*DebugResponse) ProtoMessage() {}
 
 func (x *DebugResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inspect_proto_msgTypes[23]
+	mi := &file_inspect_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +1857,7 @@ func (x *DebugResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DebugResponse.ProtoReflect.Descriptor instead.
 func (*DebugResponse) Descriptor() ([]byte, []int) {
-	return file_inspect_proto_rawDescGZIP(), []int{23}
+	return file_inspect_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DebugResponse) GetStatus() *StatusResponse {
@@ -1740,7 +1924,7 @@ const file_inspect_proto_rawDesc = "" +
 	"\x10SessionsResponse\x12=\n" +
 	"\bsessions\x18\x01 \x03(\v2!.raftminer.admin.v1.SessionRecordR\bsessions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12#\n" +
-	"\rapplied_index\x18\x03 \x01(\x04R\fappliedIndex\"\x8a\x04\n" +
+	"\rapplied_index\x18\x03 \x01(\x04R\fappliedIndex\"\x8e\x05\n" +
 	"\rSessionRecord\x12\x1a\n" +
 	"\bsupplier\x18\x01 \x01(\tR\bsupplier\x12\x1d\n" +
 	"\n" +
@@ -1762,7 +1946,14 @@ const file_inspect_proto_rawDesc = "" +
 	"\fproof_height\x18\x0f \x01(\x03R\vproofHeight\x12!\n" +
 	"\fended_height\x18\x10 \x01(\x03R\vendedHeight\x12\x14\n" +
 	"\x05upokt\x18\x11 \x01(\x04R\x05upokt\x12\x1a\n" +
-	"\barchives\x18\x12 \x03(\tR\barchives\"K\n" +
+	"\barchives\x18\x12 \x03(\tR\barchives\x12!\n" +
+	"\ffirst_height\x18\x13 \x01(\x03R\vfirstHeight\x12\x1f\n" +
+	"\vseal_height\x18\x14 \x01(\x03R\n" +
+	"sealHeight\x12\x1d\n" +
+	"\n" +
+	"ended_unix\x18\x15 \x01(\x03R\tendedUnix\x12\x1f\n" +
+	"\vworth_upokt\x18\x16 \x01(\x04R\n" +
+	"worthUpokt\"K\n" +
 	"\x0eSessionRequest\x12\x1a\n" +
 	"\bsupplier\x18\x01 \x01(\tR\bsupplier\x12\x1d\n" +
 	"\n" +
@@ -1780,7 +1971,7 @@ const file_inspect_proto_rawDesc = "" +
 	"\x0fIntentsResponse\x12:\n" +
 	"\aintents\x18\x01 \x03(\v2 .raftminer.admin.v1.IntentRecordR\aintents\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12#\n" +
-	"\rapplied_index\x18\x03 \x01(\x04R\fappliedIndex\"\xa7\x02\n" +
+	"\rapplied_index\x18\x03 \x01(\x04R\fappliedIndex\"\xd0\x02\n" +
 	"\fIntentRecord\x12\x14\n" +
 	"\x05batch\x18\x01 \x01(\tR\x05batch\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
@@ -1793,7 +1984,21 @@ const file_inspect_proto_rawDesc = "" +
 	"\x04code\x18\t \x01(\rR\x04code\x12\x16\n" +
 	"\x06reason\x18\n" +
 	" \x01(\tR\x06reason\x12\x16\n" +
-	"\x06height\x18\v \x01(\x03R\x06height\"6\n" +
+	"\x06height\x18\v \x01(\x03R\x06height\x12'\n" +
+	"\x0fintended_height\x18\f \x01(\x03R\x0eintendedHeight\"\xce\x01\n" +
+	"\x0fAccountsRequest\x12\x1a\n" +
+	"\bsupplier\x18\x01 \x01(\tR\bsupplier\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x1d\n" +
+	"\n" +
+	"since_unix\x18\x03 \x01(\x03R\tsinceUnix\x12\x12\n" +
+	"\x04live\x18\x04 \x01(\bR\x04live\x12\x16\n" +
+	"\x06ledger\x18\x05 \x01(\bR\x06ledger\x12\x1b\n" +
+	"\tpage_size\x18\x06 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\a \x01(\tR\tpageToken\"{\n" +
+	"\x10AccountsResponse\x12?\n" +
+	"\baccounts\x18\x01 \x03(\v2#.raftminer.admin.v1.SessionResponseR\baccounts\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"6\n" +
 	"\n" +
 	"LogRequest\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x14\n" +
@@ -1873,11 +2078,12 @@ const file_inspect_proto_rawDesc = "" +
 	"\n" +
 	"goroutines\x18\x06 \x01(\tR\n" +
 	"goroutines\x12.\n" +
-	"\x03log\x18\a \x03(\v2\x1c.raftminer.admin.v1.LogEntryR\x03log2\xe8\x05\n" +
+	"\x03log\x18\a \x03(\v2\x1c.raftminer.admin.v1.LogEntryR\x03log2\xbf\x06\n" +
 	"\aInspect\x12U\n" +
 	"\bSessions\x12#.raftminer.admin.v1.SessionsRequest\x1a$.raftminer.admin.v1.SessionsResponse\x12R\n" +
 	"\aSession\x12\".raftminer.admin.v1.SessionRequest\x1a#.raftminer.admin.v1.SessionResponse\x12R\n" +
-	"\aIntents\x12\".raftminer.admin.v1.IntentsRequest\x1a#.raftminer.admin.v1.IntentsResponse\x12F\n" +
+	"\aIntents\x12\".raftminer.admin.v1.IntentsRequest\x1a#.raftminer.admin.v1.IntentsResponse\x12U\n" +
+	"\bAccounts\x12#.raftminer.admin.v1.AccountsRequest\x1a$.raftminer.admin.v1.AccountsResponse\x12F\n" +
 	"\x03Log\x12\x1e.raftminer.admin.v1.LogRequest\x1a\x1f.raftminer.admin.v1.LogResponse\x12O\n" +
 	"\x06Events\x12!.raftminer.admin.v1.EventsRequest\x1a\".raftminer.admin.v1.EventsResponse\x12X\n" +
 	"\tStateHash\x12$.raftminer.admin.v1.StateHashRequest\x1a%.raftminer.admin.v1.StateHashResponse\x12O\n" +
@@ -1897,7 +2103,7 @@ func file_inspect_proto_rawDescGZIP() []byte {
 	return file_inspect_proto_rawDescData
 }
 
-var file_inspect_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_inspect_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_inspect_proto_goTypes = []any{
 	(*SessionsRequest)(nil),   // 0: raftminer.admin.v1.SessionsRequest
 	(*SessionsResponse)(nil),  // 1: raftminer.admin.v1.SessionsResponse
@@ -1907,58 +2113,63 @@ var file_inspect_proto_goTypes = []any{
 	(*IntentsRequest)(nil),    // 5: raftminer.admin.v1.IntentsRequest
 	(*IntentsResponse)(nil),   // 6: raftminer.admin.v1.IntentsResponse
 	(*IntentRecord)(nil),      // 7: raftminer.admin.v1.IntentRecord
-	(*LogRequest)(nil),        // 8: raftminer.admin.v1.LogRequest
-	(*LogResponse)(nil),       // 9: raftminer.admin.v1.LogResponse
-	(*LogEntry)(nil),          // 10: raftminer.admin.v1.LogEntry
-	(*EventsRequest)(nil),     // 11: raftminer.admin.v1.EventsRequest
-	(*EventsResponse)(nil),    // 12: raftminer.admin.v1.EventsResponse
-	(*Event)(nil),             // 13: raftminer.admin.v1.Event
-	(*StateHashRequest)(nil),  // 14: raftminer.admin.v1.StateHashRequest
-	(*StateHashResponse)(nil), // 15: raftminer.admin.v1.StateHashResponse
-	(*VerifyRequest)(nil),     // 16: raftminer.admin.v1.VerifyRequest
-	(*VerifyResponse)(nil),    // 17: raftminer.admin.v1.VerifyResponse
-	(*MemberHash)(nil),        // 18: raftminer.admin.v1.MemberHash
-	(*BenchRequest)(nil),      // 19: raftminer.admin.v1.BenchRequest
-	(*BenchResponse)(nil),     // 20: raftminer.admin.v1.BenchResponse
-	(*Measure)(nil),           // 21: raftminer.admin.v1.Measure
-	(*DebugRequest)(nil),      // 22: raftminer.admin.v1.DebugRequest
-	(*DebugResponse)(nil),     // 23: raftminer.admin.v1.DebugResponse
-	(*StatusResponse)(nil),    // 24: raftminer.admin.v1.StatusResponse
+	(*AccountsRequest)(nil),   // 8: raftminer.admin.v1.AccountsRequest
+	(*AccountsResponse)(nil),  // 9: raftminer.admin.v1.AccountsResponse
+	(*LogRequest)(nil),        // 10: raftminer.admin.v1.LogRequest
+	(*LogResponse)(nil),       // 11: raftminer.admin.v1.LogResponse
+	(*LogEntry)(nil),          // 12: raftminer.admin.v1.LogEntry
+	(*EventsRequest)(nil),     // 13: raftminer.admin.v1.EventsRequest
+	(*EventsResponse)(nil),    // 14: raftminer.admin.v1.EventsResponse
+	(*Event)(nil),             // 15: raftminer.admin.v1.Event
+	(*StateHashRequest)(nil),  // 16: raftminer.admin.v1.StateHashRequest
+	(*StateHashResponse)(nil), // 17: raftminer.admin.v1.StateHashResponse
+	(*VerifyRequest)(nil),     // 18: raftminer.admin.v1.VerifyRequest
+	(*VerifyResponse)(nil),    // 19: raftminer.admin.v1.VerifyResponse
+	(*MemberHash)(nil),        // 20: raftminer.admin.v1.MemberHash
+	(*BenchRequest)(nil),      // 21: raftminer.admin.v1.BenchRequest
+	(*BenchResponse)(nil),     // 22: raftminer.admin.v1.BenchResponse
+	(*Measure)(nil),           // 23: raftminer.admin.v1.Measure
+	(*DebugRequest)(nil),      // 24: raftminer.admin.v1.DebugRequest
+	(*DebugResponse)(nil),     // 25: raftminer.admin.v1.DebugResponse
+	(*StatusResponse)(nil),    // 26: raftminer.admin.v1.StatusResponse
 }
 var file_inspect_proto_depIdxs = []int32{
 	2,  // 0: raftminer.admin.v1.SessionsResponse.sessions:type_name -> raftminer.admin.v1.SessionRecord
 	2,  // 1: raftminer.admin.v1.SessionResponse.session:type_name -> raftminer.admin.v1.SessionRecord
 	7,  // 2: raftminer.admin.v1.SessionResponse.intents:type_name -> raftminer.admin.v1.IntentRecord
 	7,  // 3: raftminer.admin.v1.IntentsResponse.intents:type_name -> raftminer.admin.v1.IntentRecord
-	10, // 4: raftminer.admin.v1.LogResponse.entries:type_name -> raftminer.admin.v1.LogEntry
-	13, // 5: raftminer.admin.v1.EventsResponse.events:type_name -> raftminer.admin.v1.Event
-	18, // 6: raftminer.admin.v1.VerifyResponse.members:type_name -> raftminer.admin.v1.MemberHash
-	21, // 7: raftminer.admin.v1.BenchResponse.measures:type_name -> raftminer.admin.v1.Measure
-	24, // 8: raftminer.admin.v1.DebugResponse.status:type_name -> raftminer.admin.v1.StatusResponse
-	10, // 9: raftminer.admin.v1.DebugResponse.log:type_name -> raftminer.admin.v1.LogEntry
-	0,  // 10: raftminer.admin.v1.Inspect.Sessions:input_type -> raftminer.admin.v1.SessionsRequest
-	3,  // 11: raftminer.admin.v1.Inspect.Session:input_type -> raftminer.admin.v1.SessionRequest
-	5,  // 12: raftminer.admin.v1.Inspect.Intents:input_type -> raftminer.admin.v1.IntentsRequest
-	8,  // 13: raftminer.admin.v1.Inspect.Log:input_type -> raftminer.admin.v1.LogRequest
-	11, // 14: raftminer.admin.v1.Inspect.Events:input_type -> raftminer.admin.v1.EventsRequest
-	14, // 15: raftminer.admin.v1.Inspect.StateHash:input_type -> raftminer.admin.v1.StateHashRequest
-	16, // 16: raftminer.admin.v1.Inspect.Verify:input_type -> raftminer.admin.v1.VerifyRequest
-	19, // 17: raftminer.admin.v1.Inspect.Bench:input_type -> raftminer.admin.v1.BenchRequest
-	22, // 18: raftminer.admin.v1.Inspect.Debug:input_type -> raftminer.admin.v1.DebugRequest
-	1,  // 19: raftminer.admin.v1.Inspect.Sessions:output_type -> raftminer.admin.v1.SessionsResponse
-	4,  // 20: raftminer.admin.v1.Inspect.Session:output_type -> raftminer.admin.v1.SessionResponse
-	6,  // 21: raftminer.admin.v1.Inspect.Intents:output_type -> raftminer.admin.v1.IntentsResponse
-	9,  // 22: raftminer.admin.v1.Inspect.Log:output_type -> raftminer.admin.v1.LogResponse
-	12, // 23: raftminer.admin.v1.Inspect.Events:output_type -> raftminer.admin.v1.EventsResponse
-	15, // 24: raftminer.admin.v1.Inspect.StateHash:output_type -> raftminer.admin.v1.StateHashResponse
-	17, // 25: raftminer.admin.v1.Inspect.Verify:output_type -> raftminer.admin.v1.VerifyResponse
-	20, // 26: raftminer.admin.v1.Inspect.Bench:output_type -> raftminer.admin.v1.BenchResponse
-	23, // 27: raftminer.admin.v1.Inspect.Debug:output_type -> raftminer.admin.v1.DebugResponse
-	19, // [19:28] is the sub-list for method output_type
-	10, // [10:19] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	4,  // 4: raftminer.admin.v1.AccountsResponse.accounts:type_name -> raftminer.admin.v1.SessionResponse
+	12, // 5: raftminer.admin.v1.LogResponse.entries:type_name -> raftminer.admin.v1.LogEntry
+	15, // 6: raftminer.admin.v1.EventsResponse.events:type_name -> raftminer.admin.v1.Event
+	20, // 7: raftminer.admin.v1.VerifyResponse.members:type_name -> raftminer.admin.v1.MemberHash
+	23, // 8: raftminer.admin.v1.BenchResponse.measures:type_name -> raftminer.admin.v1.Measure
+	26, // 9: raftminer.admin.v1.DebugResponse.status:type_name -> raftminer.admin.v1.StatusResponse
+	12, // 10: raftminer.admin.v1.DebugResponse.log:type_name -> raftminer.admin.v1.LogEntry
+	0,  // 11: raftminer.admin.v1.Inspect.Sessions:input_type -> raftminer.admin.v1.SessionsRequest
+	3,  // 12: raftminer.admin.v1.Inspect.Session:input_type -> raftminer.admin.v1.SessionRequest
+	5,  // 13: raftminer.admin.v1.Inspect.Intents:input_type -> raftminer.admin.v1.IntentsRequest
+	8,  // 14: raftminer.admin.v1.Inspect.Accounts:input_type -> raftminer.admin.v1.AccountsRequest
+	10, // 15: raftminer.admin.v1.Inspect.Log:input_type -> raftminer.admin.v1.LogRequest
+	13, // 16: raftminer.admin.v1.Inspect.Events:input_type -> raftminer.admin.v1.EventsRequest
+	16, // 17: raftminer.admin.v1.Inspect.StateHash:input_type -> raftminer.admin.v1.StateHashRequest
+	18, // 18: raftminer.admin.v1.Inspect.Verify:input_type -> raftminer.admin.v1.VerifyRequest
+	21, // 19: raftminer.admin.v1.Inspect.Bench:input_type -> raftminer.admin.v1.BenchRequest
+	24, // 20: raftminer.admin.v1.Inspect.Debug:input_type -> raftminer.admin.v1.DebugRequest
+	1,  // 21: raftminer.admin.v1.Inspect.Sessions:output_type -> raftminer.admin.v1.SessionsResponse
+	4,  // 22: raftminer.admin.v1.Inspect.Session:output_type -> raftminer.admin.v1.SessionResponse
+	6,  // 23: raftminer.admin.v1.Inspect.Intents:output_type -> raftminer.admin.v1.IntentsResponse
+	9,  // 24: raftminer.admin.v1.Inspect.Accounts:output_type -> raftminer.admin.v1.AccountsResponse
+	11, // 25: raftminer.admin.v1.Inspect.Log:output_type -> raftminer.admin.v1.LogResponse
+	14, // 26: raftminer.admin.v1.Inspect.Events:output_type -> raftminer.admin.v1.EventsResponse
+	17, // 27: raftminer.admin.v1.Inspect.StateHash:output_type -> raftminer.admin.v1.StateHashResponse
+	19, // 28: raftminer.admin.v1.Inspect.Verify:output_type -> raftminer.admin.v1.VerifyResponse
+	22, // 29: raftminer.admin.v1.Inspect.Bench:output_type -> raftminer.admin.v1.BenchResponse
+	25, // 30: raftminer.admin.v1.Inspect.Debug:output_type -> raftminer.admin.v1.DebugResponse
+	21, // [21:31] is the sub-list for method output_type
+	11, // [11:21] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_inspect_proto_init() }
@@ -1973,7 +2184,7 @@ func file_inspect_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inspect_proto_rawDesc), len(file_inspect_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	Inspect_Sessions_FullMethodName  = "/raftminer.admin.v1.Inspect/Sessions"
 	Inspect_Session_FullMethodName   = "/raftminer.admin.v1.Inspect/Session"
 	Inspect_Intents_FullMethodName   = "/raftminer.admin.v1.Inspect/Intents"
+	Inspect_Accounts_FullMethodName  = "/raftminer.admin.v1.Inspect/Accounts"
 	Inspect_Log_FullMethodName       = "/raftminer.admin.v1.Inspect/Log"
 	Inspect_Events_FullMethodName    = "/raftminer.admin.v1.Inspect/Events"
 	Inspect_StateHash_FullMethodName = "/raftminer.admin.v1.Inspect/StateHash"
@@ -44,6 +45,9 @@ type InspectClient interface {
 	// Session is one session with every intent that it is or was in.
 	Session(ctx context.Context, in *SessionRequest, opts ...grpc.CallOption) (*SessionResponse, error)
 	Intents(ctx context.Context, in *IntentsRequest, opts ...grpc.CallOption) (*IntentsResponse, error)
+	// Accounts are sessions with their intents: those that the group knows, and then
+	// those that it forgot and the answering member has in its ledger.
+	Accounts(ctx context.Context, in *AccountsRequest, opts ...grpc.CallOption) (*AccountsResponse, error)
 	// Log is the asked member's own log, as far as it is committed.
 	Log(ctx context.Context, in *LogRequest, opts ...grpc.CallOption) (*LogResponse, error)
 	// Events is what changed, as the asked member applied it.
@@ -90,6 +94,16 @@ func (c *inspectClient) Intents(ctx context.Context, in *IntentsRequest, opts ..
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(IntentsResponse)
 	err := c.cc.Invoke(ctx, Inspect_Intents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inspectClient) Accounts(ctx context.Context, in *AccountsRequest, opts ...grpc.CallOption) (*AccountsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AccountsResponse)
+	err := c.cc.Invoke(ctx, Inspect_Accounts_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -170,6 +184,9 @@ type InspectServer interface {
 	// Session is one session with every intent that it is or was in.
 	Session(context.Context, *SessionRequest) (*SessionResponse, error)
 	Intents(context.Context, *IntentsRequest) (*IntentsResponse, error)
+	// Accounts are sessions with their intents: those that the group knows, and then
+	// those that it forgot and the answering member has in its ledger.
+	Accounts(context.Context, *AccountsRequest) (*AccountsResponse, error)
 	// Log is the asked member's own log, as far as it is committed.
 	Log(context.Context, *LogRequest) (*LogResponse, error)
 	// Events is what changed, as the asked member applied it.
@@ -200,6 +217,9 @@ func (UnimplementedInspectServer) Session(context.Context, *SessionRequest) (*Se
 }
 func (UnimplementedInspectServer) Intents(context.Context, *IntentsRequest) (*IntentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Intents not implemented")
+}
+func (UnimplementedInspectServer) Accounts(context.Context, *AccountsRequest) (*AccountsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Accounts not implemented")
 }
 func (UnimplementedInspectServer) Log(context.Context, *LogRequest) (*LogResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Log not implemented")
@@ -290,6 +310,24 @@ func _Inspect_Intents_Handler(srv interface{}, ctx context.Context, dec func(int
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(InspectServer).Intents(ctx, req.(*IntentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inspect_Accounts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AccountsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InspectServer).Accounts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inspect_Accounts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InspectServer).Accounts(ctx, req.(*AccountsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -420,6 +458,10 @@ var Inspect_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Intents",
 			Handler:    _Inspect_Intents_Handler,
+		},
+		{
+			MethodName: "Accounts",
+			Handler:    _Inspect_Accounts_Handler,
 		},
 		{
 			MethodName: "Log",

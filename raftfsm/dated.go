@@ -1,0 +1,34 @@
+package raftfsm
+
+// datedSince is the command set in which commands tell heights, times and worth for
+// the ledger.
+const datedSince = 5
+
+// dated is a command with fields that builds before datedSince pass over. They would
+// not be in those builds' states, so they are left out until every member knows them.
+type dated interface{ undated() Command }
+
+func (c Checkpoint) undated() Command {
+	c.Height = 0
+	return c
+}
+
+func (c Seal) undated() Command {
+	c.Height, c.Worth = 0, 0
+	return c
+}
+
+func (c Intend) undated() Command {
+	c.Intent.IntendedHeight = 0
+	return c
+}
+
+func (c Advance) undated() Command {
+	transitions := make([]Transition, len(c.Transitions))
+	for n, t := range c.Transitions {
+		t.Time, t.Worth = 0, 0
+		transitions[n] = t
+	}
+	c.Transitions = transitions
+	return c
+}
