@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
@@ -14,6 +15,12 @@ const AddressPrefix = "pokt"
 // Keys holds supplier operator keys by their address.
 type Keys map[string]*SupplierKey
 
+// Key is the key of a supplier, if there is one.
+func (k Keys) Key(supplier string) (*SupplierKey, bool) {
+	key, ok := k[supplier]
+	return key, ok
+}
+
 // SupplierKey signs relay responses and transactions of one supplier operator.
 type SupplierKey struct {
 	address string
@@ -25,6 +32,9 @@ type SupplierKey struct {
 func NewSupplierKey(secret []byte) (*SupplierKey, error) {
 	if len(secret) != secp256k1.PrivKeySize {
 		return nil, fmt.Errorf("supplier key has %d bytes, want %d", len(secret), secp256k1.PrivKeySize)
+	}
+	if scalar := new(decred.ModNScalar); scalar.SetByteSlice(secret) || scalar.IsZero() {
+		return nil, errors.New("supplier key is not in the range of the curve")
 	}
 	priv := &secp256k1.PrivKey{Key: append([]byte(nil), secret...)}
 	address, err := bech32.ConvertAndEncode(AddressPrefix, priv.PubKey().Address())

@@ -53,3 +53,11 @@ func BenchmarkSign(b *testing.B) {
 		})
 	}
 }
+
+func TestSupplierKeyOutOfRange(t *testing.T) {
+	for name, secret := range map[string][]byte{"zero": make([]byte, 32), "above the order": bytes.Repeat([]byte{0xff}, 32), "short": {1}} {
+		if key, err := NewSupplierKey(secret); err == nil {
+			t.Errorf("%s: got %v, want an error", name, key)
+		}
+	}
+}

@@ -46,3 +46,12 @@ func (c *Client) queryProofParams(ctx context.Context, _ struct{}) (*prooftypes.
 	params := res.GetParams()
 	return &params, nil
 }
+
+// WindowsAt returns the windows of the session that height lies in.
+func (c *Client) WindowsAt(ctx context.Context, height int64) (Windows, error) {
+	params, err := c.SharedParams(ctx, height)
+	if err != nil {
+		return Windows{}, err
+	}
+	return c.Windows(ctx, sharedtypes.GetSessionEndHeight(params, height))
+}

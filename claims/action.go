@@ -47,6 +47,7 @@ const (
 	ReasonRelaysLost      Reason = "relays_lost"       // Redis lost all relays of the session
 	ReasonClaimWindowPast Reason = "claim_window_past" // the claim did not land in its window
 	ReasonProofWindowPast Reason = "proof_window_past" // a required proof did not land in its window
+	ReasonNoKey           Reason = "no_key"            // this miner has no key of the supplier to sign the claim or the proof with
 	ReasonProofInvalid    Reason = "proof_invalid"     // the chain rejected the proof
 	ReasonClaimExpired    Reason = "claim_expired"     // the chain expired the claim
 	ReasonClaimDiscarded  Reason = "claim_discarded"   // the chain could not process the claim

@@ -43,16 +43,17 @@ type Engine struct {
 	chain   Chain
 	log     Log
 	trees   Trees
-	keys    chain.Keys
+	keys    Keys
 	metrics *Metrics
 	logger  *zap.Logger
 
 	gas     gasUse
-	scanned int64 // newest block whose transactions were matched to intents
+	keyless map[string]bool // suppliers whose key was missing at the last block
+	scanned int64           // newest block whose transactions were matched to intents
 }
 
 // New makes the engine of one epoch.
-func New(cfg Config, epoch raftfsm.Epoch, feed Feed, c Chain, log Log, trees Trees, keys chain.Keys, m *Metrics, logger *zap.Logger) *Engine {
+func New(cfg Config, epoch raftfsm.Epoch, feed Feed, c Chain, log Log, trees Trees, keys Keys, m *Metrics, logger *zap.Logger) *Engine {
 	return &Engine{
 		cfg: cfg, epoch: epoch, feed: feed, chain: c, log: log, trees: trees, keys: keys, metrics: m, logger: logger,
 	}
@@ -166,6 +167,7 @@ func (e *Engine) input(ctx context.Context, height int64, marks *marks) (Input, 
 	if err != nil {
 		return Input{}, err
 	}
+	in.Keyless = e.withoutKey(in.Sessions)
 	e.metrics.observeStages(in.Sessions)
 	return in, nil
 }

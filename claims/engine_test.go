@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/raftfsm"
 )
@@ -202,5 +204,33 @@ func TestOldEpochIsStale(t *testing.T) {
 	}
 	if s := r.session("a"); s.Ref != (chain.SessionRef{}) {
 		t.Errorf("the old engine recorded %s", s.Stage)
+	}
+}
+
+// A key that is missing for a while costs nothing; one that stays away costs its
+// sessions, and they say so.
+func TestSessionsWithoutAKey(t *testing.T) {
+	r := newRig(t, "a")
+	supplier := r.trees.Heads(t.Context())[0].Ref.Supplier
+	key := r.keys[supplier]
+	delete(r.keys, supplier)
+	r.until(rigEnd+4, nil)
+	if got := testutil.ToFloat64(r.metrics.keyless); got != 1 {
+		t.Errorf("%g sessions without a key, want 1", got)
+	}
+	r.keys[supplier] = key
+	r.until(rigSettled, nil)
+	if s := r.session("a"); s.Stage != raftfsm.StageSettled {
+		t.Errorf("the key came back, got %s (%s)", s.Stage, s.Reason)
+	}
+	if got := testutil.ToFloat64(r.metrics.keyless); got != 0 {
+		t.Errorf("%g sessions without a key, want none", got)
+	}
+
+	r = newRig(t, "b")
+	clear(r.keys)
+	r.until(rigSettled, nil)
+	if s := r.session("b"); s.Stage != raftfsm.StageLost || s.Reason != string(ReasonNoKey) {
+		t.Errorf("without a key: got %s (%s), want lost (no_key)", s.Stage, s.Reason)
 	}
 }

@@ -19,6 +19,7 @@ type Metrics struct {
 	upokt        *prometheus.CounterVec
 	lostRelays   *prometheus.CounterVec
 	foreignRoots prometheus.Counter
+	keyless      prometheus.Gauge
 	stepErrors   prometheus.Counter
 	unarchived   prometheus.Counter
 	lost         prometheus.Counter
@@ -52,6 +53,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		upokt:        vec("ha_miner_upokt_earned_total", "uPOKT that settled claims were worth, by service.", "service_id"),
 		lostRelays:   vec("ha_miner_relays_unpaid_total", "Relays in trees that ended unpaid, by reason.", "reason"),
 		foreignRoots: counter("ha_miner_foreign_claim_root_total", "Observations of a claim with a root that is not ours."),
+		keyless: f.NewGauge(prometheus.GaugeOpts{
+			Name: "ha_miner_sessions_without_key", Help: "Sessions that need a claim or a proof of a supplier whose key is not here.",
+		}),
 		lost:         counter("ha_miner_relays_declared_lost_total", "Relays that the last checkpoint knew and that were not in the tree when it was sealed."),
 		unarchived:   counter("ha_miner_claims_unarchived_total", "Claims sent before enough nodes had archived the tree."),
 		stepErrors:   counter("ha_miner_claims_step_errors_total", "Blocks for which observing or planning failed."),

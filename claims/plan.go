@@ -31,6 +31,8 @@ type Input struct {
 	// Estimates are what sealed sessions bring and cost; those that are not in it
 	// are claimed whatever that is.
 	Estimates map[chain.SessionKey]Estimate
+	// Keyless are suppliers whose key is not here: nothing can be signed for them.
+	Keyless map[string]bool
 	// Held are the sessions of which an action failed in this block, and Sent
 	// the intents that were broadcast in it: both wait for the next block.
 	Held map[chain.SessionKey]bool
@@ -105,7 +107,7 @@ func (p *planner) active(s raftfsm.Session, w chain.Windows) {
 	switch {
 	case p.Height < w.ClaimOpen:
 	case p.Height >= w.ClaimClose:
-		p.end(s, raftfsm.StageLost, ReasonClaimWindowPast)
+		p.end(s, raftfsm.StageLost, p.unclaimed(s))
 	default:
 		p.one(ActionSeal, s)
 	}
@@ -117,16 +119,26 @@ func (p *planner) sealed(s raftfsm.Session, w chain.Windows) {
 	case s.Count == 0:
 		p.end(s, raftfsm.StageSkipped, ReasonEmpty)
 	case p.Height > w.ClaimClose:
-		p.end(s, raftfsm.StageLost, ReasonClaimWindowPast)
+		p.end(s, raftfsm.StageLost, p.unclaimed(s))
 	case p.Height == w.ClaimClose || open:
 		// Too late for a new transaction, or one is under way.
 	case p.Estimates[s.Ref.Key()].loses():
 		p.end(s, raftfsm.StageSkipped, ReasonUnprofitable)
+	case p.Keyless[s.Ref.Supplier]:
+		// The key may come back.
 	case len(s.Archives) < p.Archives && p.Height < archiveUntil(w):
 		// A claim binds to a proof: first it must be sure to be possible.
 	default:
 		p.claim = append(p.claim, s)
 	}
+}
+
+// unclaimed is why a claim did not land in its window.
+func (p *planner) unclaimed(s raftfsm.Session) Reason {
+	if p.Keyless[s.Ref.Supplier] {
+		return ReasonNoKey
+	}
+	return ReasonClaimWindowPast
 }
 
 // archiveUntil is when a claim does not wait for archives any longer: half of
@@ -141,7 +153,7 @@ func (p *planner) claimed(s raftfsm.Session, w chain.Windows) {
 	case p.Height < w.ProofOpen || s.ProofRequired == raftfsm.ProofNotRequired:
 	case s.ProofRequired == raftfsm.ProofUndecided:
 		p.one(ActionDecide, s)
-	case p.Height < w.ProofClose && !open:
+	case p.Height < w.ProofClose && !open && !p.Keyless[s.Ref.Supplier]:
 		p.prove = append(p.prove, s)
 	}
 }

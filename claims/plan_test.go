@@ -22,6 +22,7 @@ import (
 //	archives N     claims wait until so many nodes have archived the tree
 //	intent NAME kind=claim|proof status=pending|landed|dead sessions=A,B [code=..]
 //	worth NAME reward=UPOKT cost=UPOKT   what the session brings and costs
+//	keyless SUPPLIER   its key is not here, until the next plan
 //	held NAME      an action for the session failed in this block
 //	sent NAME      the intent was broadcast in this block
 //	height H       plan at this height ...
@@ -95,6 +96,8 @@ func (s *scenario) statement(words []string) error {
 		return s.intent(words[1], args)
 	case "worth":
 		s.in.Estimates[s.sessions[words[1]].Ref.Key()] = Estimate{Reward: float64(args.number("reward")), Cost: float64(args.number("cost"))}
+	case "keyless":
+		s.in.Keyless = map[string]bool{words[1]: true}
 	case "held":
 		s.in.Held[s.sessions[words[1]].Ref.Key()] = true
 	case "sent":
@@ -173,6 +176,7 @@ func (s *scenario) plan(height int64) {
 		s.planned = []string{"nothing"}
 	}
 	clear(s.in.Held)
+	s.in.Keyless = nil
 	clear(s.in.Sent)
 }
 

@@ -46,6 +46,11 @@ type Chain interface {
 	Sender
 }
 
+// Keys are those of suppliers, which come and go; chain.Keys are some.
+type Keys interface {
+	Key(supplier string) (*chain.SupplierKey, bool)
+}
+
 // Log is the replicated state: the only memory of this package.
 type Log interface {
 	Apply(ctx context.Context, cmd raftfsm.Command) (raftfsm.Result, error)

@@ -48,7 +48,7 @@ func (e *Engine) settlementAt(ctx context.Context, height int64, ref chain.Sessi
 func (e *Engine) ended(ctx context.Context, height int64, s raftfsm.Session, settlement chain.Settlement) error {
 	switch settlement.Verdict {
 	case chain.VerdictExpired:
-		return e.end(ctx, height, s, raftfsm.StageExpired, ReasonClaimExpired)
+		return e.end(ctx, height, s, raftfsm.StageExpired, e.expired(s))
 	case chain.VerdictDiscarded:
 		return e.end(ctx, height, s, raftfsm.StageLost, ReasonClaimDiscarded)
 	}
@@ -70,4 +70,12 @@ func (e *Engine) ended(ctx context.Context, height int64, s raftfsm.Session, set
 	e.logger.Info("session settled", append(sessionFields(s.Ref),
 		zap.Uint64("relays", settlement.Relays), zap.Uint64("upokt", settlement.Upokt))...)
 	return e.free(ctx, s)
+}
+
+// expired is why the chain expired a claim.
+func (e *Engine) expired(s raftfsm.Session) Reason {
+	if _, ok := e.keys.Key(s.Ref.Supplier); !ok {
+		return ReasonNoKey
+	}
+	return ReasonClaimExpired
 }

@@ -19,7 +19,7 @@ const maxTxBytes = 512 << 10
 // submit simulates, intends and broadcasts one transaction. What does not
 // simulate or fit is halved until the message that is at fault stands alone.
 func (e *Engine) submit(ctx context.Context, block chain.Block, kind raftfsm.EffectKind, messages []message, marks *marks) error {
-	key, ok := e.keys[messages[0].session.Ref.Supplier]
+	key, ok := e.keys.Key(messages[0].session.Ref.Supplier)
 	if !ok {
 		return fmt.Errorf("no key for supplier %s", messages[0].session.Ref.Supplier)
 	}

@@ -24,7 +24,7 @@ const (
 type Config struct {
 	Chain    Chain              `yaml:"chain" doc:"The network, and the full nodes to ask."`
 	Redis    Redis              `yaml:"redis" doc:"The store of relay streams and session trees."`
-	Keys     Keys               `yaml:"keys" doc:"Where the keys of supplier operators are. The file holds 'keys: [<64 hex digits>, ...]', with or without 0x; give it mode 0600."`
+	Keys     Keys               `yaml:"keys" doc:"Where the keys of supplier operators are: at least one source, several go together. Read again when they change and on SIGHUP; [keys.md](keys.md) tells what happens then."`
 	Cluster  Cluster            `yaml:"cluster" doc:"What miners and relayers of one operator have in common."`
 	Miner    Miner              `yaml:"miner" doc:"A member of the raft group; read by 'raftminer miner'."`
 	Relayer  Relayer            `yaml:"relayer" doc:"The relay server; read by 'raftminer relayer'."`
@@ -51,11 +51,6 @@ type Node struct {
 // Namespace prefixes every key; chain id and cluster id are added to it.
 type Namespace struct {
 	BasePrefix string `yaml:"base_prefix" required:"yes" doc:"first part of every Redis key: letters, digits, dash, underscore"`
-}
-
-// Keys says where supplier operator keys are.
-type Keys struct {
-	File string `yaml:"keys_file" required:"yes" local:"yes" doc:"file of supplier operator keys; relative to this file"`
 }
 
 // Cluster identifies the miners and their data.

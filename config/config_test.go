@@ -151,17 +151,27 @@ func TestKeysFile(t *testing.T) {
 		keys int
 		want string
 	}{
-		"plain and 0x": {"keys:\n  - \"" + good + "\"\n  - \"0x" + good + "\"\n", 2, ""},
-		"empty list":   {"keys: []\n", 0, "keys: holds no key"},
-		"empty file":   {"", 0, "keys: holds no key"},
-		"half written": {"keys:\n  - \"" + good + "\"\n  - \"" + good[:20] + "\"\n", 0, "k.yaml:3: keys[1]: is not a key of 64 hex digits"},
-		"not hex":      {"keys: [\"" + strings.Repeat("zz", 32) + "\"]\n", 0, "keys[0]: is not a key"},
-		"unknown key":  {"kesy: []\n", 0, `unknown key, did you mean "keys"?`},
-		"broken":       {"keys: [\"" + good, 0, "k.yaml"},
+		"plain and 0x":     {"keys:\n  - \"" + good + "\"\n  - \"0x" + good + "\"\n", 2, ""},
+		"empty list":       {"keys: []\n", 0, ""},
+		"empty file":       {"", 0, ""},
+		"half written":     {"keys:\n  - \"" + good + "\"\n  - \"" + good[:20] + "\"\n", 1, "k.yaml:3: keys[1]: is not a key of 64 hex digits"},
+		"not hex":          {"keys: [\"" + strings.Repeat("zz", 32) + "\"]\n", 0, "keys[0]: is not a key"},
+		"with its address": {"keys: [{operator_address: pokt1x, private_key_hex: " + good + "}]\n", 1, ""},
+		"a line each":      {"# two\n" + good + "\n\npokt1x: 0x" + good + "\n", 2, ""},
+		"half a line":      {good + "\n" + good[:20], 1, "k.yaml:2: is not a key of 64 hex digits"},
+		"number as a key":  {"keys: [123]\n", 0, "keys[0]: is not a key"},
+		"list as a key":    {"keys: [[x]]\n", 0, "keys[0]: must be a mapping"},
+		"address alone":    {"keys: [{operator_address: pokt1x}]\n", 0, "keys[0]: is not a key"},
+		"unknown key":      {"kesy: []\n", 0, `unknown key, did you mean "keys"?`},
+		"broken":           {"keys: [\"" + good, 0, "k.yaml"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			secrets, err := parseKeys("k.yaml", []byte(test.text))
+			secrets, problems := ParseKeys("k.yaml", []byte(test.text))
+			var err error
+			if len(problems) > 0 {
+				err = problems
+			}
 			if len(secrets) != test.keys {
 				t.Errorf("got %d keys, want %d", len(secrets), test.keys)
 			}
@@ -183,8 +193,11 @@ func FuzzParse(f *testing.F) {
 		if cfg, err := parse("f.yaml", bz, RoleAny); (cfg == nil) == (err == nil) {
 			t.Errorf("got %v and %v", cfg, err)
 		}
-		if secrets, err := parseKeys("k.yaml", bz); (len(secrets) == 0) == (err == nil) {
-			t.Errorf("got %d keys and %v", len(secrets), err)
+		keys, _ := ParseKeys("k.yaml", bz)
+		for _, key := range keys {
+			if len(key.Reveal()) != keySize {
+				t.Errorf("%s has %d bytes", key.Path, len(key.Reveal()))
+			}
 		}
 	})
 }

@@ -7,6 +7,7 @@ func Default() Config {
 	return Config{
 		Chain:   Chain{Grace: 2 * time.Minute},
 		Redis:   Redis{ReplicaWait: 100 * time.Millisecond, Namespace: Namespace{BasePrefix: "rm"}},
+		Keys:    Keys{Keyring: Keyring{AppName: "pocket"}, HotReload: true},
 		Cluster: Cluster{Partitions: 16},
 		Miner: Miner{
 			Raft: Raft{

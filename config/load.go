@@ -34,10 +34,11 @@ func parse(path string, bz []byte, role Role) (*Config, error) {
 
 // resolve completes what depends on the file's place and on other keys.
 func (c *Config) resolve(dir string) {
-	c.Keys.File = relativeTo(dir, c.Keys.File)
 	c.Miner.DataDir = relativeTo(dir, c.Miner.DataDir)
 	c.Relayer.Spool.Dir = relativeTo(dir, c.Relayer.Spool.Dir)
 	for _, file := range []*string{
+		&c.Keys.File, &c.Keys.Dir, &c.Keys.Keyring.Dir, &c.Keys.Keyring.PassphraseFile,
+		&c.Keys.Age.File, &c.Keys.Age.IdentityFile, &c.Keys.Age.PassphraseFile, &c.Keys.Mnemonic.File,
 		&c.Miner.Raft.TLS.CA, &c.Miner.Raft.TLS.Cert, &c.Miner.Raft.TLS.Key,
 		&c.Redis.TLS.CA, &c.Redis.TLS.Cert, &c.Redis.TLS.Key,
 	} {

@@ -293,18 +293,18 @@ func TestHash(t *testing.T) {
 	}
 }
 
-func TestKeysFileWarnings(t *testing.T) {
+func TestSecretFileWarnings(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
 	if err := os.WriteFile(path, []byte("keys: []"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := KeysFileWarnings(path); got != nil {
+	if got := SecretFileWarnings(path); got != nil {
 		t.Errorf("got %v, want none", got)
 	}
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if got := KeysFileWarnings(path); len(got) != 1 || !strings.Contains(got[0].Message, "0640") {
+	if got := SecretFileWarnings(path); len(got) != 1 || !strings.Contains(got[0].Message, "0640") {
 		t.Errorf("got %v, want one about 0640", got)
 	}
 }
@@ -319,5 +319,36 @@ func TestDidYouMean(t *testing.T) {
 		if got := didYouMean(word, known); got != want {
 			t.Errorf("%s: got %q, want %q", word, got, want)
 		}
+	}
+}
+
+func TestKeySources(t *testing.T) {
+	const line, address = "keys: {keys_file: keys.yaml}", "pokt1qqqsyqcyq5rqwzqfpg9scrgwpugpzysn7swwdp"
+	for name, test := range map[string]struct{ section, want string }{
+		"none":                    {"keys: {hot_reload_enabled: false}", "f:7: keys: needs a source: keys_file, keys_dir, keyring, age or mnemonic"},
+		"all":                     {"keys: {keys_file: k, keys_dir: d, keyring: {backend: test, dir: h}, age: {file: a, identity_file: i}, mnemonic: {file: m, count: 3}, retired: [" + address + "]}", ""},
+		"os keyring":              {"keys: {keyring: {backend: os}}", ""},
+		"unknown backend":         {"keys: {keyring: {backend: files, dir: h, passphrase_env: P}}", `f:7: keys.keyring.backend: "files" is not one of file, os, test, did you mean "file"?`},
+		"no backend":              {"keys: {keys_file: k, keyring: {dir: h}}", "f:7: keys.keyring.backend: is required: file, os or test"},
+		"keyring without a place": {"keys: {keyring: {backend: test}}", "f:7: keys.keyring.dir: is required with backend test"},
+		"locked keyring":          {"keys: {keyring: {backend: file, dir: h}}", "f:7: keys.keyring: needs one of passphrase_file and passphrase_env"},
+		"two passphrases":         {"keys: {keyring: {backend: file, dir: h, passphrase_file: p, passphrase_env: P}}", "f:7: keys.keyring: needs one of passphrase_file and passphrase_env"},
+		"locked age":              {"keys: {age: {file: a}}", "f:7: keys.age: needs one of identity_file, passphrase_file and passphrase_env"},
+		"age without a file":      {"keys: {keys_file: k, age: {identity_file: i}}", "f:7: keys.age.file: is required"},
+		"no words":                {"keys: {keys_file: k, mnemonic: {count: 3}}", "f:7: keys.mnemonic.file: is required"},
+		"no range":                {"keys: {mnemonic: {file: m}}", "f:7: keys.mnemonic.count: is 0, must be from 1 to 100000"},
+		"range too far":           {"keys: {mnemonic: {file: m, count: 1, first: 2147483647}}", "f:7: keys.mnemonic.first: is 2147483647, must be from 0 to 2147483646"},
+		"retired nobody":          {"keys: {keys_file: k, retired: [me]}", `f:7: keys.retired[0]: "me" is not an address`},
+		"retired of another chain": {
+			"keys: {keys_file: k, retired: [cosmos1qyqszqgpqyqszqgpqyqszqgpqyqszqgpjnp7du]}",
+			`f:7: keys.retired[0]: "cosmos1qyqszqgpqyqszqgpqyqszqgpqyqszqgpjnp7du" has the prefix cosmos, must be pokt`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, problems := at(t, line, test.section)
+			if got := strings.Join(problems, "\n"); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
 	}
 }

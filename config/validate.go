@@ -76,7 +76,7 @@ var basePrefix = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 func (v *validator) shared() {
 	v.redis()
-	v.required("keys", v.cfg.Keys)
+	v.keys()
 	v.required("cluster", v.cfg.Cluster)
 	if n := v.cfg.Cluster.Partitions; n < 1 || n > 1024 {
 		v.bad("cluster.partitions", "is %d, must be from 1 to 1024", n)

@@ -189,7 +189,7 @@ func TestOperatorConfigValidate(t *testing.T) {
 		file + ":3: chain.nodes: needs at least one full node",
 		file + `:5: redis.ulr: unknown key, did you mean "url"?`,
 		file + `:6: logging.level: "loud" is not one of`,
-		"keys.keys_file: is required",
+		"keys: needs a source: keys_file, keys_dir, keyring, age or mnemonic",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no line %q in\n%s", want, out)

@@ -44,9 +44,21 @@ func (p *pipeline) resolve(r *relay, size int, rpcType []byte) (refusal *Refusal
 		return refuse(ReasonRequestTooLarge, "%d bytes, service %s takes %d", size, r.route.service, limit)
 	}
 	r.deadline = r.arrived.Add(r.route.limits.Timeout)
-	if r.key = p.signers[r.req.Meta.SupplierOperatorAddress]; r.key == nil {
-		return refuse(ReasonForeignSupplier, "supplier %q is not served here", clip(r.req.Meta.SupplierOperatorAddress))
+	return p.findKey(r)
+}
+
+// findKey also refuses a new session of a supplier that was retired. Nobody has
+// verified when the session starts, but lies only get refused.
+func (p *pipeline) findKey(r *relay) *Refusal {
+	supplier := r.req.Meta.SupplierOperatorAddress
+	key, until, ok := p.signers.Signer(supplier)
+	if !ok {
+		return refuse(ReasonForeignSupplier, "supplier %q is not served here", clip(supplier))
 	}
+	if start := r.header().SessionStartBlockHeight; until > 0 && start > until {
+		return refuse(ReasonRetiredSupplier, "supplier %s serves no session that starts after %d, this one starts at %d", supplier, until, start)
+	}
+	r.key = key
 	return nil
 }
 

@@ -59,6 +59,13 @@ type Signer interface {
 	Sign(msg []byte) ([]byte, error)
 }
 
+// Signers are the keys that are served here. They change while relays flow.
+type Signers interface {
+	// Signer is the key of a supplier, and the newest height at which a session may
+	// start that it still serves; 0 is no limit.
+	Signer(supplier string) (key Signer, until int64, ok bool)
+}
+
 // Publisher hands a mined relay to the miners. It returns nil only when the
 // relay is in the stream, and ingest.ErrSessionClosed when the session's tree
 // was sealed, so that the relay will not be paid.

@@ -48,6 +48,7 @@ type world struct {
 	meter    *meter.Meter
 	started  func(s *Server) // when set, start calls it
 	supplier *chain.SupplierKey
+	signers  signers
 	app      string
 	curve    dleq.Curve
 	ring     *ringgo.Ring
@@ -61,6 +62,7 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, curve: ringgo.Secp256k1(), registry: prometheus.NewRegistry(), stream: &fakeStream{}, ledger: &fakeLedger{}}
 	w.supplier = newSupplier(t, 1)
+	w.retire(0)
 	w.app = address(t, "application")
 	keys := w.makeRing()
 	header := &sessiontypes.SessionHeader{
@@ -103,6 +105,24 @@ func everyRelay() []byte {
 		target[i] = 0xff
 	}
 	return target
+}
+
+// signers are keys by supplier, with the height of their retirement.
+type signers map[string]retiring
+
+type retiring struct {
+	Signer
+	until int64
+}
+
+func (s signers) Signer(supplier string) (Signer, int64, bool) {
+	key, ok := s[supplier]
+	return key.Signer, key.until, ok
+}
+
+// retire lets the supplier serve sessions that start until a height; 0 is no limit.
+func (w *world) retire(until int64) {
+	w.signers = signers{w.supplier.Address(): {w.supplier, until}}
 }
 
 func newSupplier(t testing.TB, seed byte) *chain.SupplierKey {
@@ -176,7 +196,7 @@ func marshal(t testing.TB, req *servicetypes.RelayRequest) []byte {
 func (w *world) server() *Server {
 	w.t.Helper()
 	s, err := New(w.config, Deps{
-		Signers: []Signer{w.supplier},
+		Signers: w.signers,
 		Head:    w.chain, Sessions: w.chain, Services: w.chain,
 		Verifier: ring.NewVerifier(), Publisher: w.stream, Meter: w.meter,
 		Registerer: w.registry, Log: zap.NewNop(),

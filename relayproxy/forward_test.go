@@ -184,7 +184,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"ambiguous default", Config{Services: map[string]Service{"a": {Backends: map[RPCType]Pool{RPCREST: backend, RPCComet: backend}}}}},
 	} {
 		w := newWorld(t)
-		if _, err := New(tc.cfg, Deps{Signers: []Signer{w.supplier}, Registerer: w.registry}); err == nil {
+		if _, err := New(tc.cfg, Deps{Signers: w.signers, Registerer: w.registry}); err == nil {
 			t.Errorf("%s: accepted", tc.name)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 type pipeline struct {
 	routes         routes
 	maxRequestBody int
-	signers        map[string]Signer // by supplier
+	signers        Signers
 	head           Head
 	sessions       Sessions
 	services       Services

@@ -79,6 +79,15 @@ func checkLeaf(t *testing.T, w *world, raw []byte, res *servicetypes.RelayRespon
 	}
 }
 
+func TestARetiredSupplierServesItsSessionToTheEnd(t *testing.T) {
+	w := newWorld(t)
+	w.retire(sessionStart)
+	_, url := w.start()
+	if status, res := post(t, url, w.signed("{}")); status != 200 || res.RelayMinerError != nil {
+		t.Errorf("got status %d and error %v, want a served relay", status, res.RelayMinerError)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	type row struct {
 		name      string
@@ -123,6 +132,7 @@ func TestRefusals(t *testing.T) {
 		{"supplier of somebody else", nil, change(func(r *servicetypes.RelayRequest) {
 			r.Meta.SupplierOperatorAddress = newSupplier(t, 9).Address()
 		}), nil, codespaceAuth, 6, ReasonForeignSupplier},
+		{"supplier retired before the session", func(w *world) { w.retire(sessionStart - 1) }, valid, nil, codespaceAuth, 2, ReasonRetiredSupplier},
 		{"no block seen", at(0), valid, nil, codespaceProxy, 5, ReasonChain},
 		{"future session", at(sessionStart - 1), valid, nil, codespaceProxy, 6, ReasonSessionUnknown},
 		{"grace period over", at(graceEnd + 1), valid, nil, codespaceProxy, 1, ReasonSessionExpired},

@@ -19,6 +19,7 @@ const (
 	ReasonUnknownService
 	ReasonUnsupportedTransport
 	ReasonForeignSupplier
+	ReasonRetiredSupplier
 	ReasonSessionExpired
 	ReasonSessionUnknown
 	ReasonBadSignature
@@ -69,6 +70,7 @@ var wireForms = [reasonCount]wireForm{
 	ReasonUnknownService:       {"unknown_service", codespaceProxy, 3, "service endpoint not handled by relayer proxy", false},
 	ReasonUnsupportedTransport: {"unsupported_transport", codespaceProxy, 4, "unsupported proxy transport type", false},
 	ReasonForeignSupplier:      {"foreign_supplier", codespaceAuth, 6, "supplier operator address is missing", false},
+	ReasonRetiredSupplier:      {"retired_supplier", codespaceAuth, 2, "supplier does not belong to session", false},
 	ReasonSessionExpired:       {"session_expired", codespaceProxy, 1, "invalid session in relayer request", false},
 	ReasonSessionUnknown:       {"session_unknown", codespaceProxy, 6, "relayer proxy encountered unknown session", false},
 	ReasonBadSignature:         {"bad_signature", codespaceAuth, 4, "invalid relay request", false},

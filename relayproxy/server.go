@@ -2,7 +2,6 @@ package relayproxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -23,7 +22,7 @@ const (
 
 // Deps is what a server asks others for.
 type Deps struct {
-	Signers    []Signer
+	Signers    Signers
 	Head       Head
 	Sessions   Sessions
 	Services   Services
@@ -57,9 +56,6 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(deps.Signers) == 0 {
-		return nil, errors.New("no supplier key to sign with")
-	}
 	m, err := newMetrics(deps.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("register relayer metrics: %w", err)
@@ -81,7 +77,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{
 		pipeline: &pipeline{
-			routes: table, maxRequestBody: cfg.maxRequestBody(), signers: signersOf(deps.Signers), head: deps.Head,
+			routes: table, maxRequestBody: cfg.maxRequestBody(), signers: deps.Signers, head: deps.Head,
 			sessions: deps.Sessions, services: deps.Services, verifier: deps.Verifier, publisher: deps.Publisher,
 			admission: bounds, throttle: newThrottle(cfg.Limits), meter: deps.Meter, overServicing: cfg.OverServicing,
 		},
@@ -91,15 +87,6 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s.base, s.abort = base, func() { abort(errGoingAway) }
 	s.http, s.grpc = newHTTPServer(s, cfg), newGRPCServer(s, cfg)
 	return s, nil
-}
-
-// signersOf finds a signer by its supplier.
-func signersOf(list []Signer) map[string]Signer {
-	byAddress := make(map[string]Signer, len(list))
-	for _, s := range list {
-		byAddress[s.Address()] = s
-	}
-	return byAddress
 }
 
 func newHTTPServer(s *Server, cfg Config) *fasthttp.Server {

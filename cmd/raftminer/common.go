@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/chain/keystore"
 	"github.com/raftminer/raftminer/config"
 	"github.com/raftminer/raftminer/ingest"
 )
@@ -31,7 +32,7 @@ type common struct {
 	chain    *chain.Client
 	feed     *chain.Feed
 	redis    redis.UniversalClient
-	keys     chain.Keys
+	keys     *keystore.Store
 	names    ingest.Keys
 }
 
@@ -45,12 +46,8 @@ func newCommon(path string, role config.Role) (*common, error) {
 		return nil, err
 	}
 	log.Info("configuration loaded", zap.String("file", path), zap.String("hash", cfg.Hash()))
-	for _, warning := range config.KeysFileWarnings(cfg.Keys.File) {
-		log.Warn("keys file", zap.Stringer("problem", warning))
-	}
-	keys, err := loadKeys(cfg.Keys.File)
-	if err != nil {
-		return nil, err
+	for _, warning := range keyFileWarnings(cfg.Keys) {
+		log.Warn("keys", zap.Stringer("problem", warning))
 	}
 	rdb, err := newRedis(cfg.Redis)
 	if err != nil {
@@ -64,11 +61,14 @@ func newCommon(path string, role config.Role) (*common, error) {
 	if err := checkChain(client, log); err != nil {
 		return nil, err
 	}
-	return &common{
+	c := &common{
 		cfg: cfg, log: log, registry: registry, chain: client, feed: chain.NewFeed(client, log),
-		redis: rdb, keys: keys,
-		names: namesOf(cfg),
-	}, nil
+		redis: rdb, names: namesOf(cfg),
+	}
+	if c.keys, err = keystore.Open(c.keyOptions(path, role)); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // warnOfRedis names settings of Redis that may cost relays one day.
@@ -82,22 +82,6 @@ func (c *common) warnOfRedis() {
 	for _, w := range warnings {
 		c.log.Warn("redis setting", zap.String("name", w.Name), zap.String("setting", w.Setting), zap.String("cost", w.Cost))
 	}
-}
-
-func loadKeys(path string) (chain.Keys, error) {
-	secrets, err := config.LoadKeysFile(path)
-	if err != nil {
-		return nil, err
-	}
-	keys := make(chain.Keys, len(secrets))
-	for _, secret := range secrets {
-		key, err := chain.NewSupplierKey(secret)
-		if err != nil {
-			return nil, fmt.Errorf("keys file %s: %w", path, err)
-		}
-		keys[key.Address()] = key
-	}
-	return keys, nil
 }
 
 // checks are the conditions that both roles need to be of use.

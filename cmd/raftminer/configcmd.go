@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/raftminer/raftminer/chain/keystore"
 	"github.com/raftminer/raftminer/config"
 )
 
@@ -25,11 +28,8 @@ func configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := config.LoadKeysFile(cfg.Keys.File); err != nil {
+			if err := validateKeys(cmd.ErrOrStderr(), cfg.Keys); err != nil {
 				return err
-			}
-			for _, warning := range config.KeysFileWarnings(cfg.Keys.File) {
-				fmt.Fprintln(cmd.ErrOrStderr(), warning)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", args[0])
 			return nil
@@ -47,4 +47,21 @@ func exactArgs(n int) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// validateKeys reads the keys as a process would, and lets nothing pass that one
+// would only log.
+func validateKeys(out io.Writer, keys config.Keys) error {
+	found := keystore.Load(keySources(keys))
+	for _, warning := range keyFileWarnings(keys) {
+		fmt.Fprintln(out, warning)
+	}
+	for _, sentence := range found.Twice {
+		fmt.Fprintln(out, sentence)
+	}
+	var errs []error
+	for _, p := range found.Problems {
+		errs = append(errs, p)
+	}
+	return errors.Join(errs...)
 }

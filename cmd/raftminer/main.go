@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/raftminer/raftminer/chain/keystore"
 	"github.com/raftminer/raftminer/config"
 	"github.com/raftminer/raftminer/ingest"
 	"github.com/raftminer/raftminer/raftfsm"
@@ -43,8 +44,9 @@ func execute(ctx context.Context, args []string) int {
 	fmt.Fprintln(os.Stderr, err)
 	var problems config.Problems
 	var usage usageError
+	var key keystore.Problem
 	switch {
-	case errors.As(err, &problems):
+	case errors.As(err, &problems), errors.As(err, &key), errors.Is(err, keystore.ErrNoKey):
 		return exitInvalidInput
 	case errors.As(err, &usage):
 		return exitUsage

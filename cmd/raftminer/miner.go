@@ -128,7 +128,8 @@ func (m *miner) run(ctx context.Context) error {
 	group.Add(
 		func() error { m.book.Run(bookCtx); return nil },
 		func(error) { closeBook() })
-	m.log.Info("miner started", zap.String("node", m.cfg.Miner.NodeID), zap.Int("suppliers", len(m.keys)))
+	m.followKeys(group, m.paid)
+	m.log.Info("miner started", zap.String("node", m.cfg.Miner.NodeID), zap.Int("suppliers", len(m.keys.Suppliers())))
 	return group.Run()
 }
 

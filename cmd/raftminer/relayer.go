@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/chain/ring"
 	"github.com/raftminer/raftminer/config"
 	"github.com/raftminer/raftminer/ingest"
@@ -54,7 +53,7 @@ func runRelayer(ctx context.Context, path string) error {
 		return err
 	}
 	server, err := relayproxy.New(serviceConfig(c.cfg), relayproxy.Deps{
-		Signers: signers(c.keys), Head: c.feed, Sessions: c.chain, Services: c.chain, Verifier: ring.NewVerifier(ring.WithMetrics(c.registry), ring.WithLog(c.log)),
+		Signers: signers{c.keys}, Head: c.feed, Sessions: c.chain, Services: c.chain, Verifier: ring.NewVerifier(ring.WithMetrics(c.registry), ring.WithLog(c.log)),
 		Publisher: held, Meter: budgets, Registerer: c.registry, Log: c.log,
 	})
 	if err != nil {
@@ -89,10 +88,11 @@ func runRelayer(ctx context.Context, path string) error {
 		func() error { held.Run(spoolCtx); return nil },
 		func(error) { stopSpool() })
 	c.tendMeter(group, budgets)
+	c.followKeys(group, c.served)
 	if err := c.support(group, c.relayerOps(held, server, out)); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	c.log.Info("relayer started", zap.String("listen_addr", listener.Addr().String()), zap.Int("suppliers", len(c.keys)))
+	c.log.Info("relayer started", zap.String("listen_addr", listener.Addr().String()), zap.Int("suppliers", len(c.keys.Suppliers())))
 	err = group.Run()
 	// Last: relays in flight have published or were refused by now.
 	if closeErr := errors.Join(publisher.Close(), held.Close(), budgets.close()); closeErr != nil {
@@ -125,13 +125,6 @@ func (c *common) relayerChecks(held *spool.Spool) []check {
 		}
 	}
 	return checks
-}
-
-func signers(keys chain.Keys) (list []relayproxy.Signer) {
-	for _, key := range keys {
-		list = append(list, key)
-	}
-	return list
 }
 
 // support adds what every role runs: the block feed and the ops server.

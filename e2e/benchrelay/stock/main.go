@@ -120,6 +120,14 @@ func serve(ctx context.Context, cfg *config.Config, ours bool) error {
 	return server.Serve(listener)
 }
 
+// signers are the keys by supplier.
+type signers map[string]relayproxy.Signer
+
+func (s signers) Signer(supplier string) (relayproxy.Signer, int64, bool) {
+	key, ok := s[supplier]
+	return key, 0, ok
+}
+
 func addCrypto(deps *relayproxy.Deps, keysFile string, ours bool) error {
 	secrets, err := config.LoadKeysFile(keysFile)
 	if err != nil {
@@ -129,20 +137,22 @@ func addCrypto(deps *relayproxy.Deps, keysFile string, ours bool) error {
 	if ours {
 		deps.Verifier = ring.NewVerifier()
 	}
+	keys := make(signers)
+	deps.Signers = keys
 	for _, secret := range secrets {
 		if ours {
 			key, err := chain.NewSupplierKey(secret)
 			if err != nil {
 				return err
 			}
-			deps.Signers = append(deps.Signers, key)
+			keys[key.Address()] = key
 			continue
 		}
 		key, err := newSigner(secret)
 		if err != nil {
 			return err
 		}
-		deps.Signers = append(deps.Signers, key)
+		keys[key.Address()] = key
 	}
 	return nil
 }
