@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"sync"
 
-	abci "github.com/cometbft/cometbft/abci/types"
 	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
 )
 
@@ -33,8 +33,8 @@ type TxResult struct {
 
 // blockOutcome is the content of a block that matters to a supplier.
 type blockOutcome struct {
-	events []abci.Event // of the end of the block
-	txs    map[[sha256.Size]byte]TxResult
+	settlements func() ([]Settlement, error) // decodes once
+	txs         map[[sha256.Size]byte]TxResult
 }
 
 // queryOutcome reads a block and its results. The transaction index is not
@@ -52,7 +52,10 @@ func (c *Client) queryOutcome(ctx context.Context, height int64) (blockOutcome, 
 		if len(results.TxsResults) != len(block.Block.Txs) {
 			return out, fmt.Errorf("block %d has %d transactions and %d results", height, len(block.Block.Txs), len(results.TxsResults))
 		}
-		out = blockOutcome{events: results.FinalizeBlockEvents, txs: make(map[[sha256.Size]byte]TxResult)}
+		out = blockOutcome{
+			settlements: sync.OnceValues(func() ([]Settlement, error) { return settlementsOf(results.FinalizeBlockEvents) }),
+			txs:         make(map[[sha256.Size]byte]TxResult),
+		}
 		for i, tx := range block.Block.Txs {
 			r := results.TxsResults[i]
 			out.txs[sha256.Sum256(tx)] = TxResult{Height: height, Code: r.Code, Log: r.Log}

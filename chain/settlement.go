@@ -39,11 +39,18 @@ func (c *Client) Settlements(ctx context.Context, height int64) ([]Settlement, e
 	if err != nil {
 		return nil, err
 	}
-	var settlements []Settlement
-	for _, event := range out.events {
+	settlements, err := out.settlements()
+	if err != nil {
+		return nil, fmt.Errorf("block at height %d: %w", height, err)
+	}
+	return settlements, nil
+}
+
+func settlementsOf(events []abci.Event) (settlements []Settlement, _ error) {
+	for _, event := range events {
 		s, ok, err := settlementOf(event)
 		if err != nil {
-			return nil, fmt.Errorf("decode %s at height %d: %w", event.Type, height, err)
+			return nil, fmt.Errorf("decode %s: %w", event.Type, err)
 		}
 		if ok {
 			settlements = append(settlements, s)

@@ -32,7 +32,7 @@ type Action struct {
 	Sessions []raftfsm.Session // one supplier's; one session except in batches
 	Intent   *raftfsm.Intent   // ActionResend
 	Stage    raftfsm.Stage     // ActionEnd: the terminal stage
-	Reason   Reason            // ActionEnd: why
+	Reason   Reason            // ActionEnd: why; ActionSettle: why to give up, when it is time to
 	Estimate Estimate          // ActionEnd: what the session was worth, if that was asked
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,6 +20,9 @@ const (
 	maxRounds = 4
 	// parallel bounds the actions of one kind that run at once.
 	parallel = 8
+	// tidyChunk is how many actions that can wait are done before a newer block is
+	// looked for.
+	tidyChunk = 64
 	// stepTimeout bounds the work for one block, so that a chain node that
 	// hangs cannot hold the engine past a window.
 	stepTimeout = 30 * time.Second
@@ -111,20 +115,44 @@ func (e *Engine) step(ctx context.Context, block chain.Block) error {
 	return nil
 }
 
-// act plans and executes until nothing is left to do at this block.
+// act plans and executes until nothing is left at this block that can be missed,
+// and then does what can wait.
 func (e *Engine) act(ctx context.Context, block chain.Block) error {
 	marks := newMarks()
+	var rest []Action
 	for range maxRounds {
 		in, err := e.input(ctx, block.Height, marks)
 		if err != nil {
 			return err
 		}
-		actions := Plan(in)
-		if len(actions) == 0 {
-			return nil
+		var urgent []Action
+		if urgent, rest = split(Plan(in)); len(urgent) == 0 {
+			break
 		}
-		if err := e.execute(ctx, block, actions, marks); err != nil {
+		if err := e.execute(ctx, block, urgent, marks); err != nil {
 			return err
+		}
+	}
+	return e.tidy(ctx, block, rest, marks)
+}
+
+// split parts the actions that a window waits for from those that can wait.
+func split(actions []Action) (urgent, rest []Action) {
+	n := slices.IndexFunc(actions, func(a Action) bool { return a.Kind >= ActionSettle })
+	if n < 0 {
+		n = len(actions)
+	}
+	return actions[:n], actions[n:]
+}
+
+// tidy does what can wait, some of it at every block, until a newer one is there.
+func (e *Engine) tidy(ctx context.Context, block chain.Block, actions []Action, marks *marks) error {
+	for some := range slices.Chunk(actions, tidyChunk) {
+		if err := e.execute(ctx, block, some, marks); err != nil {
+			return err
+		}
+		if e.feed.Latest().Height > block.Height {
+			return nil
 		}
 	}
 	return nil

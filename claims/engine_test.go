@@ -3,6 +3,8 @@ package claims
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -81,6 +83,58 @@ func TestIntentsGoOutBeforeBlocksAreRead(t *testing.T) {
 		if s := r.session(id); s.Stage != raftfsm.StageSettled {
 			t.Errorf("session %s: got %s (%s)", id, s.Stage, s.Reason)
 		}
+	}
+}
+
+// What has been earned can wait, what is yet to be earned cannot.
+func TestClaimsGoBeforeSettlements(t *testing.T) {
+	r := newRig(t, "a", "b")
+	r.add("c", rigSettled-2) // its claim window opens when the others are settled
+	r.until(rigSettled-1, nil)
+	r.chain.order = nil
+	r.until(rigSettled, nil)
+	if want := []string{"broadcast", "forget", "forget"}; !slices.Equal(r.chain.order, want) {
+		t.Errorf("got %v, want %v", r.chain.order, want)
+	}
+}
+
+// Many settlements do not keep the next block waiting: some are looked for in each.
+func TestNextBlockGoesBeforeSettlements(t *testing.T) {
+	r := newRig(t)
+	for i := range 2 * tidyChunk {
+		r.add(fmt.Sprint("s", i), rigEnd)
+	}
+	r.feed.latest.Height = 1000 // there is always a newer block
+	r.until(rigSettled, nil)
+	settled := func() (n int) {
+		r.log.View(func(s *raftfsm.State) {
+			for session := range s.Sessions() {
+				if session.Stage == raftfsm.StageSettled {
+					n++
+				}
+			}
+		})
+		return n
+	}
+	if got := settled(); got != tidyChunk {
+		t.Errorf("%d sessions settled in one block, want %d", got, tidyChunk)
+	}
+	r.until(rigSettled+settleGrace+3, nil)
+	if got := settled(); got != 2*tidyChunk {
+		t.Errorf("%d sessions settled in the end, want %d", got, 2*tidyChunk)
+	}
+}
+
+// A leader that comes late looks for the settlement before it gives up.
+func TestLateSettlementIsFound(t *testing.T) {
+	r := newRig(t, "a")
+	r.until(rigSettled-1, nil)
+	for range 2 * settleGrace {
+		r.chain.next()
+	}
+	r.until(rigSettled+2*settleGrace+1, nil)
+	if s := r.session("a"); s.Stage != raftfsm.StageSettled {
+		t.Errorf("got %s (%s)", s.Stage, s.Reason)
 	}
 }
 

@@ -70,7 +70,7 @@ func (e *Engine) run(ctx context.Context, block chain.Block, a Action, marks *ma
 	case ActionDecide:
 		return e.decide(ctx, a.Sessions[0])
 	case ActionSettle:
-		return e.settle(ctx, block, a.Sessions[0])
+		return e.settle(ctx, block, a.Sessions[0], a.Reason)
 	case ActionEnd:
 		return e.end(ctx, block.Height, a.Sessions[0], a.Stage, a.Reason, a.Estimate.fields()...)
 	case ActionForget:

@@ -32,7 +32,8 @@ type fakeChain struct {
 	claims   map[chain.SessionKey]prooftypes.Claim
 	settled  map[int64][]chain.Settlement
 	executed int
-	worth    *chain.Worth // of every claim; nil when none is skipped for it
+	order    []string     // of what the engine did
+	worth    *chain.Worth // of every claim; nil when nobody asks
 
 	swallow   bool            // broadcasts are accepted and forgotten
 	poison    map[string]bool // sessions whose messages fail a block but not a simulation
@@ -106,6 +107,7 @@ func (c *fakeChain) Simulate(_ context.Context, tx []byte) (uint64, error) {
 func (c *fakeChain) Broadcast(_ context.Context, tx []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.order = append(c.order, "broadcast")
 	if !c.swallow {
 		c.mempool[sha256.Sum256(tx)] = tx
 	}
@@ -199,6 +201,7 @@ type fakeTrees struct {
 	mu     sync.Mutex
 	heads  map[chain.SessionKey]ingest.Head
 	proofs int
+	forgot func() // a tree
 }
 
 func (f *fakeTrees) Heads(context.Context) []ingest.Head {
@@ -234,6 +237,7 @@ func (f *fakeTrees) Forget(_ context.Context, key chain.SessionKey) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.heads, key)
+	f.forgot()
 	return nil
 }
 
@@ -267,6 +271,16 @@ func (l *stateLog) View(f func(*raftfsm.State)) {
 	f(l.state)
 }
 
+// fakeFeed knows of a block; the tests hand blocks to the engine themselves.
+type fakeFeed struct{ latest chain.Block }
+
+func (f *fakeFeed) Latest() chain.Block { return f.latest }
+
+func (f *fakeFeed) Next(ctx context.Context, _ int64) (chain.Block, error) {
+	<-ctx.Done()
+	return chain.Block{}, ctx.Err()
+}
+
 // rig is an engine on fakes. Its engine can be replaced at any time, as a
 // failover does.
 type rig struct {
@@ -275,6 +289,7 @@ type rig struct {
 	trees *fakeTrees
 	log   *stateLog
 	keys  chain.Keys
+	feed  fakeFeed
 	term  uint64
 	*Engine
 }
@@ -291,15 +306,27 @@ func newRig(t *testing.T, sessions ...string) *rig {
 		t: t, chain: newFakeChain(), trees: &fakeTrees{heads: make(map[chain.SessionKey]ingest.Head)},
 		log: &stateLog{state: raftfsm.NewState()}, keys: chain.Keys{key.Address(): key},
 	}
-	for i, id := range sessions {
-		ref := chain.SessionRef{Supplier: key.Address(), SessionID: id, Service: "svc", Application: fmt.Sprint("app", i), StartHeight: 1, EndHeight: rigEnd}
-		r.trees.heads[ref.Key()] = ingest.Head{Ref: ref, Seq: 1, Root: []byte("root of " + id), Count: 1, Sum: 100}
+	r.trees.forgot = func() {
+		r.chain.mu.Lock()
+		defer r.chain.mu.Unlock()
+		r.chain.order = append(r.chain.order, "forget")
+	}
+	for _, id := range sessions {
+		r.add(id, rigEnd)
 	}
 	if _, err := r.log.Apply(context.Background(), raftfsm.Init{ClusterID: "test", Partitions: 1}); err != nil {
 		t.Fatal(err)
 	}
 	r.failover()
 	return r
+}
+
+// add puts the tree of another session there.
+func (r *rig) add(id string, end int64) {
+	for supplier := range r.keys {
+		ref := chain.SessionRef{Supplier: supplier, SessionID: id, Service: "svc", Application: "app of " + id, StartHeight: end - 9, EndHeight: end}
+		r.trees.heads[ref.Key()] = ingest.Head{Ref: ref, Seq: 1, Root: []byte("root of " + id), Count: 1, Sum: 100}
+	}
 }
 
 // failover opens the next epoch with an engine that remembers nothing.
@@ -311,7 +338,7 @@ func (r *rig) failover() {
 		r.t.Fatal(err)
 	}
 	cfg := Config{GasPrice: 0.001, GasAdjustment: 1.5, MaxGas: 1_000_000, SkipUnprofitable: r.chain.worth != nil}
-	r.Engine = New(cfg, epoch, nil, r.chain, r.log, r.trees, r.keys, NewMetrics(prometheus.NewRegistry()), zap.NewNop())
+	r.Engine = New(cfg, epoch, &r.feed, r.chain, r.log, r.trees, r.keys, NewMetrics(prometheus.NewRegistry()), zap.NewNop())
 }
 
 // until plays blocks up to a height; each may be preceded by something.

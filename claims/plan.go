@@ -158,15 +158,15 @@ func (p *planner) claimed(s raftfsm.Session, w chain.Windows) {
 	}
 }
 
-// settle looks for the end of a claim, and gives up when the chain should long
-// have ended it.
+// settle looks for the end of a claim, for the last time when the chain should
+// long have ended it.
 func (p *planner) settle(s raftfsm.Session, w chain.Windows) {
-	switch {
-	case p.Height < w.Settlement:
-	case p.Height > w.Settlement+settleGrace:
-		p.end(s, raftfsm.StageLost, ReasonNotSettled)
-	default:
-		p.one(ActionSettle, s)
+	look := Action{Kind: ActionSettle, Sessions: []raftfsm.Session{s}}
+	if p.Height > w.Settlement+settleGrace {
+		look.Reason = ReasonNotSettled
+	}
+	if p.Height >= w.Settlement {
+		p.add(look)
 	}
 }
 

@@ -198,7 +198,10 @@ func describe(a Action) string {
 		words = append(words, session.Ref.SessionID)
 	}
 	if a.Kind == ActionEnd {
-		words = append(words, a.Stage.String(), string(a.Reason))
+		words = append(words, a.Stage.String())
+	}
+	if a.Reason != "" {
+		words = append(words, string(a.Reason))
 	}
 	return strings.Join(words, " ")
 }
@@ -245,5 +248,30 @@ func TestPlanDoesNotDependOnInputOrder(t *testing.T) {
 	slices.Reverse(in.Sessions)
 	if got := fmt.Sprint(Plan(in)); got != want {
 		t.Errorf("the plan of the reversed input differs:\n got %s\nwant %s", got, want)
+	}
+}
+
+// BenchmarkPlan plans the block at which the claim window of 2,000 sessions opens,
+// with as many that wait for settlement. Budget: 50 ms.
+func BenchmarkPlan(b *testing.B) {
+	in := Input{Height: 31, Estimates: make(map[chain.SessionKey]Estimate), Windows: map[int64]chain.Windows{
+		10: {ClaimOpen: 12, ClaimClose: 20, ProofOpen: 20, ProofClose: 28, Settlement: 28},
+		28: {ClaimOpen: 30, ClaimClose: 38, ProofOpen: 38, ProofClose: 46, Settlement: 46},
+	}}
+	for i := range 4_000 {
+		s := raftfsm.Session{
+			Ref: chain.SessionRef{Supplier: fmt.Sprint("supplier", i%200), SessionID: fmt.Sprint("session", i), EndHeight: 28}, Stage: raftfsm.StageSealed, Count: 1,
+		}
+		if i%2 == 0 {
+			s.Ref.EndHeight, s.Stage = 10, raftfsm.StageProved
+		}
+		in.Estimates[s.Ref.Key()] = Estimate{Reward: 2, Cost: 1}
+		in.Sessions = append(in.Sessions, s)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if got := len(Plan(in)); got != 2_000+100 {
+			b.Fatalf("%d actions, want 2,000 settlements and a claim transaction for each of 100 suppliers", got)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package claims
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -20,12 +21,14 @@ const scanParallel = 8
 
 // land resolves the intents whose effects are all on chain, and returns the others.
 func (e *Engine) land(ctx context.Context, block chain.Block, intents []raftfsm.Intent, sessions map[chain.SessionKey]raftfsm.Session, state onChain) (pending []raftfsm.Intent, err error) {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
 	for _, intent := range intents {
 		landed := true
 		for _, key := range intent.SessionKeys() {
 			s, ok := sessions[key]
 			if !ok {
-				return nil, fmt.Errorf("intent %s names session %s, which is not there", intent.Key(), key.SessionID)
+				return nil, errors.Join(group.Wait(), fmt.Errorf("intent %s names session %s, which is not there", intent.Key(), key.SessionID))
 			}
 			landed = landed && (state.effected(intent.Kind, s) || beyond(intent.Kind, s.Stage))
 		}
@@ -33,11 +36,9 @@ func (e *Engine) land(ctx context.Context, block chain.Block, intents []raftfsm.
 			pending = append(pending, intent)
 			continue
 		}
-		if err := e.resolve(ctx, intent, e.resolution(block, intent, raftfsm.IntentLanded)); err != nil {
-			return nil, err
-		}
+		group.Go(func() error { return e.resolve(groupCtx, intent, e.resolution(block, intent, raftfsm.IntentLanded)) })
 	}
-	return pending, nil
+	return pending, group.Wait()
 }
 
 // bury resolves the intents that can land no more. It comes last: a leader that

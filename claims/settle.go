@@ -11,13 +11,14 @@ import (
 )
 
 // settle looks for the event that ended the claim of s, from its settlement
-// height on. Nothing is found while the chain has not settled it yet.
-func (e *Engine) settle(ctx context.Context, block chain.Block, s raftfsm.Session) error {
+// height on. Nothing is found while the chain has not settled it yet; when it
+// should long have, the session ends for the reason giveUp.
+func (e *Engine) settle(ctx context.Context, block chain.Block, s raftfsm.Session, giveUp Reason) error {
 	windows, err := e.chain.Windows(ctx, s.Ref.EndHeight)
 	if err != nil {
 		return err
 	}
-	for h := windows.Settlement; h <= block.Height; h++ {
+	for h := windows.Settlement; h <= min(block.Height, windows.Settlement+settleGrace); h++ {
 		settlement, found, err := e.settlementAt(ctx, h, s.Ref)
 		if err != nil {
 			return err
@@ -25,6 +26,9 @@ func (e *Engine) settle(ctx context.Context, block chain.Block, s raftfsm.Sessio
 		if found {
 			return e.ended(ctx, h, s, settlement)
 		}
+	}
+	if giveUp != "" {
+		return e.end(ctx, block.Height, s, raftfsm.StageLost, giveUp)
 	}
 	return errNotSettledYet
 }
