@@ -13,6 +13,7 @@ import (
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
 )
 
+// keysFile is where all nodes have their keys from, in the state directory.
 const keysFile = "keys.yaml"
 
 // drainGrace is how long a relayer that leaves goes on serving; the balancer looks
@@ -21,17 +22,33 @@ const drainGrace = 400 * time.Millisecond
 
 // writeConfigs writes the supplier keys, and a configuration file per node.
 func (d *Devnet) writeConfigs() error {
-	var keys []string
-	for _, supplier := range d.chain.Actors().Suppliers {
-		keys = append(keys, supplier.Hex())
+	suppliers := d.chain.Actors().Suppliers
+	if d.opts.Keys > 0 {
+		suppliers = suppliers[:d.opts.Keys]
 	}
-	if err := writeYAML(filepath.Join(d.dir, keysFile), map[string]any{"keys": keys}); err != nil {
+	if err := d.WriteKeys(suppliers...); err != nil {
 		return err
 	}
 	for _, n := range d.nodes() {
 		if err := writeYAML(n.config, d.nodeConfig(n)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// WriteKeys replaces the keys file, at once, by one with the keys of these suppliers.
+func (d *Devnet) WriteKeys(suppliers ...pocketchain.Account) error {
+	keys := []string{}
+	for _, supplier := range suppliers {
+		keys = append(keys, supplier.Hex())
+	}
+	path := filepath.Join(d.dir, keysFile)
+	if err := writeYAML(path+".new", map[string]any{"keys": keys}); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("replace the keys file: %w", err)
 	}
 	return nil
 }

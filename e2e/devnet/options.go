@@ -15,6 +15,8 @@ type Options struct {
 	Chain    pocketchain.Options
 	Miners   int // 3
 	Relayers int // 2
+	// Keys is how many suppliers' keys the nodes have; all when 0.
+	Keys int
 	// Partitions is the cluster's number of ingest partitions.
 	Partitions int
 	// Binary is the raftminer binary; one next to this executable, or else a

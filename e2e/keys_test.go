@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
+	tokenomicstypes "github.com/pokt-network/poktroll/x/tokenomics/types"
+
+	"github.com/raftminer/raftminer/e2e/devnet"
+)
+
+// While relays flow, the keys file is emptied, gets a key more, and loses it again.
+// The emptied file changes nothing; the new supplier earns; the one that was taken
+// away is paid for all that it served, and serves no later session.
+func TestClaimsKeysReload(t *testing.T) {
+	n, ctx := startOptions(t, devnet.Options{Keys: 2})
+	suppliers := n.Chain().Actors().Suppliers
+	enough, stop := make(chan struct{}), sync.Once{}
+	flowing := n.driveAside(ctx, devnet.DriveOptions{Until: enough})
+	defer stop.Do(func() { close(enough) })
+
+	n.writeKeys()
+	for _, p := range n.processes() {
+		n.await(ctx, p.Name+" refuses the emptied file", func() bool { return n.metric(ctx, p.Name, "ha_keys_load_errors_total") > 0 })
+	}
+	n.awaitKeys(ctx, "ha_keys_supplier_keys_active", 2)
+
+	n.writeKeys(0, 1, 2)
+	n.awaitKeys(ctx, "ha_keys_supplier_keys_active", 3)
+	n.nextSession(ctx)
+
+	n.writeKeys(0, 1)
+	n.awaitKeys(ctx, "ha_keys_supplier_keys_retired", 1)
+	n.awaitKeys(ctx, "ha_keys_supplier_keys_active", 2)
+	last := n.nextSession(ctx)
+	stop.Do(func() { close(enough) })
+
+	r := flowing()
+	t.Logf("%+v", r)
+	if r.RelaysFailed != 0 || r.RelaysLost != 0 || r.RelaysClaimedUnanswered != 0 {
+		t.Errorf("%d relays failed %v, %d lost, %d claimed but unanswered", r.RelaysFailed, r.Failures, r.RelaysLost, r.RelaysClaimedUnanswered)
+	}
+	if r.ClaimsSubmitted == 0 || r.ClaimsSettled != r.ClaimsSubmitted || r.ClaimsExpired != 0 || r.SuppliersSlashed != 0 {
+		t.Errorf("%d of %d claims settled, %d expired, %d suppliers slashed", r.ClaimsSettled, r.ClaimsSubmitted, r.ClaimsExpired, r.SuppliersSlashed)
+	}
+	lent, there := n.settledSessions(suppliers[2].Address), n.settledSessions(suppliers[0].Address)
+	if len(lent) == 0 || slices.Max(lent) > last {
+		t.Errorf("the supplier whose key came and went was paid for sessions that end at %d, want some, none after %d", lent, last)
+	}
+	if len(there) == 0 || slices.Max(there) <= last {
+		t.Errorf("the supplier whose key stayed was paid for sessions that end at %d, want one after %d", there, last)
+	}
+}
+
+// writeKeys replaces the keys file by one with these suppliers.
+func (n *network) writeKeys(numbers ...int) {
+	n.t.Helper()
+	suppliers := n.Chain().Actors().Suppliers
+	picked := suppliers[:0:0]
+	for _, number := range numbers {
+		picked = append(picked, suppliers[number])
+	}
+	if err := n.WriteKeys(picked...); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// awaitKeys waits until every process says so of its keys.
+func (n *network) awaitKeys(ctx context.Context, metric string, want float64) {
+	n.t.Helper()
+	for _, p := range n.processes() {
+		n.await(ctx, fmt.Sprintf("%s of %s is %g", metric, p.Name, want), func() bool { return n.metric(ctx, p.Name, metric) == want })
+	}
+}
+
+// nextSession waits until relays flow in the next session, and tells where this one
+// ends.
+func (n *network) nextSession(ctx context.Context) (end int64) {
+	n.t.Helper()
+	params, err := n.Chain().SharedParams(ctx)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	end = sharedtypes.GetSessionEndHeight(params, n.Chain().Height())
+	if err := n.Chain().WaitHeight(ctx, end+4); err != nil {
+		n.t.Fatal(err)
+	}
+	return end
+}
+
+// settledSessions are the ends of the sessions that a supplier was paid for.
+func (n *network) settledSessions(supplier string) (ends []int64) {
+	for _, entry := range n.Chain().Entries() {
+		if e, ok := entry.Event.(*tokenomicstypes.EventClaimSettled); ok && e.GetSupplierOperatorAddress() == supplier {
+			ends = append(ends, e.GetSessionEndBlockHeight())
+		}
+	}
+	return ends
+}
