@@ -7,7 +7,7 @@ UNIT := $(shell go list ./... 2>/dev/null | grep -v -e /e2e -e '/cmd/devnet$$')
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help build demo test test-unit test-system bench lint fuzz proto docs clean
-.PHONY: bench-relay profile-relay soak-relay bench-transports bench-ring bench-ingest kill-ingest bench-failover bench-calm test-clock test-drain test-claims
+.PHONY: bench-relay profile-relay soak-relay bench-transports bench-ring bench-ingest kill-ingest bench-failover bench-calm test-clock test-drain test-claims test-abuse
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -80,6 +80,11 @@ test-drain: ## stop relayers under load, 20 times; nothing may fail or stay unpu
 	scripts/deps.sh
 	go build -race -tags failpoints -o bin/test/ ./cmd/raftminer ./cmd/raftctl
 	RAFTMINER_DRAIN_ROUNDS=20 RAFTMINER_TEST_BIN=$(CURDIR)/bin/test go test -count=1 -timeout 40m -run TestRelayDrain -v ./e2e
+
+test-abuse: ## 7,000 slow connections and 100,000 junk requests against a relayer that good clients use
+	scripts/deps.sh
+	go build -o bin/ ./cmd/raftminer ./cmd/raftctl
+	RAFTMINER_ABUSE=full RAFTMINER_TEST_BIN=$(CURDIR)/bin go test -count=1 -timeout 20m -run TestRelayAbuse -v ./e2e
 
 fuzz: ## every fuzz target for a minute
 	scripts/fuzz.sh

@@ -71,33 +71,6 @@ func newAdmission(l Limits, reg prometheus.Registerer) (*admission, error) {
 	return a, nil
 }
 
-// enter admits a relay of so many bytes, which must leave with as many.
-func (a *admission) enter(bytes int) *Refusal {
-	if a.relays.Add(1) > a.maxConcurrent {
-		a.relays.Add(-1)
-		return &Refusal{Reason: ReasonOverloaded, Detail: "too many relays are in flight"}
-	}
-	if refusal := a.grow(bytes); refusal != nil {
-		a.relays.Add(-1)
-		return refusal
-	}
-	return nil
-}
-
-// grow admits more bytes of a relay.
-func (a *admission) grow(bytes int) *Refusal {
-	if a.bytes.Add(int64(bytes)) > a.maxMemory {
-		a.bytes.Add(int64(-bytes))
-		return &Refusal{Reason: ReasonOverloaded, Detail: "relays in flight hold too much memory"}
-	}
-	return nil
-}
-
-func (a *admission) leave(bytes int) {
-	a.bytes.Add(int64(-bytes))
-	a.relays.Add(-1)
-}
-
 // full reports whether a load balancer should send relays elsewhere.
 func (a *admission) full() bool {
 	return 10*a.relays.Load() > 9*a.maxConcurrent || 10*a.bytes.Load() > 9*a.maxMemory

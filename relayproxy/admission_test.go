@@ -92,7 +92,7 @@ func TestRelaysInFlightAreBounded(t *testing.T) {
 	body := w.signed("hello")
 	done := make(chan bool)
 	go func() {
-		_, _, refusal := s.pipeline.serve(context.Background(), body, nil, time.Now())
+		_, _, refusal := s.pipeline.serveOne(context.Background(), body)
 		done <- refusal == nil
 	}()
 	<-arrived
@@ -190,7 +190,7 @@ func refusers(t testing.TB) map[string]func() {
 		}
 		body := w.signed("hello")
 		out[reason.String()] = func() {
-			_, r, refusal := s.pipeline.serve(context.Background(), body, nil, time.Now())
+			_, r, refusal := s.pipeline.serveOne(context.Background(), body)
 			if refusal == nil || refusal.Reason != reason || len(s.refuse(r, refusal)) == 0 {
 				t.Fatalf("got %v, want %s", refusal, reason)
 			}

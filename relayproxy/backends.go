@@ -93,6 +93,9 @@ func (b *backends) ask(retried func(), do func(u *upstream) attempt) (*pool.Memb
 // failedAttempt is what an error of a backend means. A read may be sent again.
 func failedAttempt(err error, read bool) attempt {
 	o := outcomeOf(err)
+	if refusal := new(Refusal); errors.As(err, &refusal) { // ours: there is no room
+		return attempt{refusal: refusal, result: pool.Unclear}
+	}
 	a := attempt{refusal: refuseFor(o.reason(), err, o.detail()), result: pool.Failed}
 	switch {
 	case o == outcomeCancelled, o == outcomeTooLarge: // the client left, or asked for too much

@@ -60,7 +60,7 @@ func (w *world) relay(s *Server, method string) *Refusal {
 	w.t.Helper()
 	in := jsonRPC("{}")
 	in.Method = method
-	_, _, refusal := s.pipeline.serve(context.Background(), w.sign(w.request(in)), nil, time.Now())
+	_, _, refusal := s.pipeline.serveOne(context.Background(), w.sign(w.request(in)))
 	return refusal
 }
 

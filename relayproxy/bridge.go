@@ -32,6 +32,7 @@ type bridge struct {
 
 func newBridge(s *Server, conn *websocket.Conn) *bridge {
 	b := &bridge{server: s, client: newSocket(conn, s.pipeline.maxRequestBody)}
+	b.pairs.held = s.pipeline.admission.hold()
 	b.ctx, b.end = context.WithCancelCause(s.sockets.ctx)
 	return b
 }
@@ -54,6 +55,7 @@ func (b *bridge) run() {
 	defer stop()
 	go b.client.keepAlive(b.ctx)
 	b.end(b.fromClient())
+	b.pairs.end()
 	if b.backend != nil {
 		b.backend.sayClose(websocket.CloseNormalClosure, "")
 		b.backend.close()
@@ -81,24 +83,34 @@ func (b *bridge) sayGoodbye() {
 // fromClient takes requests until one cannot be served.
 func (b *bridge) fromClient() error {
 	for {
-		kind, frame, err := b.client.read()
-		if err != nil || b.ctx.Err() != nil {
+		if err := b.nextFromClient(); err != nil {
 			return err
-		}
-		if r, refusal := b.take(kind, frame); refusal != nil {
-			return b.refuse(r, refusal)
 		}
 	}
 }
 
+func (b *bridge) nextFromClient() error {
+	h := b.server.pipeline.admission.hold()
+	defer h.leave() // what waits for an answer is counted by pairs
+	kind, frame, err := b.client.read(h)
+	if refusal := new(Refusal); errors.As(err, &refusal) {
+		return b.refuse(nil, refusal)
+	}
+	if err != nil || b.ctx.Err() != nil {
+		return err
+	}
+	if r, refusal := b.take(h, kind, frame); refusal != nil {
+		return b.refuse(r, refusal)
+	}
+	return nil
+}
+
 // take verifies one request and passes it on.
-func (b *bridge) take(kind int, frame []byte) (*relay, *Refusal) {
-	p := b.server.pipeline
-	if refusal := p.admission.enter(len(frame)); refusal != nil {
+func (b *bridge) take(h *held, kind int, frame []byte) (*relay, *Refusal) {
+	if refusal := h.enter(); refusal != nil {
 		return nil, refusal
 	}
-	defer p.admission.leave(len(frame)) // what waits for an answer is bounded by pairs
-	r, refusal := p.admit(b.ctx, frame, rpcTypeWebSocket, time.Now())
+	r, refusal := b.server.pipeline.admit(b.ctx, frame, rpcTypeWebSocket, time.Now())
 	if refusal == nil {
 		refusal = b.forward(r, kind)
 	}
@@ -112,7 +124,9 @@ func (b *bridge) forward(r *relay, kind int) *Refusal {
 		r.charge.Refund()
 		return refuse(ReasonSessionMismatch, "this connection is for session %s", clip(b.session.SessionId))
 	}
-	b.pairs.ask(r) // before the backend can say anything
+	if refusal := b.pairs.ask(r); refusal != nil { // before the backend can say anything
+		return refusal
+	}
 	if b.backend == nil {
 		if refusal := b.open(r); refusal != nil {
 			b.pairs.end()
@@ -147,7 +161,6 @@ func (b *bridge) open(r *relay) *Refusal {
 	go b.backend.keepAlive(b.ctx)
 	go func() {
 		b.end(b.fromBackend())
-		b.pairs.end()
 	}()
 	go b.watchSession(r.windows.ClaimOpen)
 	return nil
@@ -156,24 +169,36 @@ func (b *bridge) open(r *relay) *Refusal {
 // fromBackend answers for what the backend sends until it ends.
 func (b *bridge) fromBackend() error {
 	for {
-		kind, payload, err := b.backend.read()
-		if err != nil {
-			return closing{closeBackend, "the backend closed the connection"}
-		}
-		r := b.pairs.answer(payload)
-		reply, refusal := b.server.pipeline.settle(b.ctx, r, payload, http.StatusOK)
-		if refusal != nil && refusal.Reason == ReasonEmptyResponse {
-			b.server.refusals.record(r, refusal) // an empty frame cannot be signed for
-			continue
-		}
-		if refusal != nil {
-			return b.refuse(r, refusal)
-		}
-		if err := b.client.write(kind, reply); err != nil {
+		if err := b.nextFromBackend(); err != nil {
 			return err
 		}
-		r.route.metrics.serve(http.StatusOK, time.Since(r.arrived))
 	}
+}
+
+func (b *bridge) nextFromBackend() error {
+	h := b.server.pipeline.admission.hold()
+	defer h.leave()
+	kind, payload, err := b.backend.read(h)
+	if refusal := new(Refusal); errors.As(err, &refusal) {
+		return b.refuse(nil, refusal)
+	}
+	if err != nil {
+		return closing{closeBackend, "the backend closed the connection"}
+	}
+	r := b.pairs.answer(payload)
+	reply, refusal := b.server.pipeline.settle(b.ctx, r, payload, http.StatusOK)
+	if refusal != nil && refusal.Reason == ReasonEmptyResponse {
+		b.server.refusals.record(r, refusal) // an empty frame cannot be signed for
+		return nil
+	}
+	if refusal != nil {
+		return b.refuse(r, refusal)
+	}
+	if err := b.client.write(kind, reply); err != nil {
+		return err
+	}
+	r.route.metrics.serve(http.StatusOK, time.Since(r.arrived))
+	return nil
 }
 
 // watchSession ends the bridge when relays of its session are no longer paid.

@@ -430,3 +430,10 @@ func (b *fakeBackend) handle(h fasthttp.RequestHandler) {
 	defer b.mu.Unlock()
 	b.serve = h
 }
+
+// serveOne serves one relay as a transport does.
+func (p *pipeline) serveOne(ctx context.Context, body []byte) (answer, *relay, *Refusal) {
+	h := p.admission.hold()
+	defer h.leave()
+	return p.serveBody(ctx, h, body, nil, time.Now())
+}

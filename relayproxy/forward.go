@@ -83,7 +83,7 @@ func (e *exchange) broke(err error) *Refusal {
 }
 
 // payload reads the rest of the answer and serializes it: a POKTHTTPResponse.
-func (e *exchange) payload(limit int) ([]byte, *Refusal) {
+func (e *exchange) payload(h *held, limit int) ([]byte, *Refusal) {
 	size := e.res.Header.ContentLength()
 	if e.res.BodyStream() == nil {
 		size = 0
@@ -97,7 +97,10 @@ func (e *exchange) payload(limit int) ([]byte, *Refusal) {
 	case size == 0 && !mayBeEmpty(e.req, e.res.StatusCode()):
 		return nil, refuseEmpty(e.res.StatusCode())
 	case size > 0:
-		var refusal *Refusal
+		refusal := h.grow(size)
+		if refusal != nil {
+			return nil, refusal
+		}
 		if payload, refusal = e.encode(responseHeaders(&e.res.Header), nil); refusal != nil {
 			return nil, refusal
 		}
@@ -105,7 +108,7 @@ func (e *exchange) payload(limit int) ([]byte, *Refusal) {
 	case size == 0:
 		return e.encode(responseHeaders(&e.res.Header), nil)
 	default:
-		return e.chunked(limit)
+		return e.chunked(h, limit)
 	}
 	if err != nil {
 		return nil, e.broke(err)
@@ -134,12 +137,9 @@ func readBody(answer []byte, body io.Reader, size int) ([]byte, error) {
 }
 
 // chunked reads and serializes an answer that does not tell its length.
-func (e *exchange) chunked(limit int) ([]byte, *Refusal) {
-	body, err := io.ReadAll(io.LimitReader(e.res.BodyStream(), int64(limit)+1))
-	switch {
-	case err == nil && len(body) > limit:
-		err = fasthttp.ErrBodyTooLarge
-	case err == nil && e.brokeOff():
+func (e *exchange) chunked(h *held, limit int) ([]byte, *Refusal) {
+	body, err := h.read(e.res.BodyStream(), -1, limit)
+	if err == nil && e.brokeOff() {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {

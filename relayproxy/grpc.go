@@ -40,7 +40,9 @@ func (s *Server) handleGRPC(_ any, ctx context.Context, decode func(any) error, 
 	if values := metadata.ValueFromIncomingContext(ctx, headerRPCType); len(values) > 0 {
 		rpcType = []byte(values[0])
 	}
-	out, r, refusal := s.pipeline.serve(ctx, body, rpcType, time.Now())
+	h := s.pipeline.admission.hold()
+	defer h.leave()
+	out, r, refusal := s.pipeline.serveBody(ctx, h, body, rpcType, time.Now())
 	if refusal == nil && out.stream != nil {
 		out.stream.exchange.close()
 		refusal = refuse(ReasonUnsupportedTransport, "event streams are not served over gRPC")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -69,7 +68,7 @@ func (u *upstream) callGRPC(ctx context.Context, r *relay) (payload []byte, stat
 		return nil, 0, attempt{refusal: refusal}
 	}
 	began := time.Now()
-	res, body, err := u.roundTrip(req, r.route.limits.MaxResponseBody)
+	res, body, err := u.roundTrip(req, r.held, r.route.limits.MaxResponseBody)
 	r.route.metrics.backend(outcomeOf(err)).Observe(time.Since(began).Seconds())
 	if err != nil {
 		return nil, 0, failedAttempt(err, false)
@@ -79,16 +78,13 @@ func (u *upstream) callGRPC(ctx context.Context, r *relay) (payload []byte, stat
 	return payload, status, attempt{refusal: refusal, result: resultOf(status)}
 }
 
-func (u *upstream) roundTrip(req *http.Request, limit int) (*http.Response, []byte, error) {
+func (u *upstream) roundTrip(req *http.Request, h *held, limit int) (*http.Response, []byte, error) {
 	res, err := u.grpc.RoundTrip(req)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, int64(limit)+1))
-	if err == nil && len(body) > limit {
-		err = fasthttp.ErrBodyTooLarge
-	}
+	body, err := h.read(res.Body, -1, limit)
 	return res, body, err
 }
 

@@ -154,7 +154,7 @@ func (u *upstream) checkGRPC(ctx context.Context, h *HealthCheck) error {
 	req.Header.Set("Content-Type", "application/grpc")
 	req.Header.Set("Te", "trailers")
 	u.identify(req.Header.Set)
-	res, body, err := u.roundTrip(req, maxCheckAnswer)
+	res, body, err := u.roundTrip(req, (&admission{maxMemory: 2 * maxCheckAnswer}).hold(), maxCheckAnswer)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package relayproxy
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"time"
@@ -26,7 +27,8 @@ func (s *Server) handleHTTP(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	until, done := untilHangUp(s.base, ctx.Conn())
-	out, r, refusal := s.pipeline.serve(until, ctx.PostBody(), ctx.Request.Header.Peek(headerRPCType), time.Now())
+	h := s.pipeline.admission.hold()
+	out, r, refusal := s.serveHTTP(until, ctx, h)
 	if s.draining.Load() { // since it came
 		ctx.SetConnectionClose()
 	}
@@ -36,12 +38,50 @@ func (s *Server) handleHTTP(ctx *fasthttp.RequestCtx) {
 	ctx.SetContentType(contentType)
 	if out.stream == nil {
 		done()
+		h.leave()
 		ctx.Response.SetBodyRaw(out.reply)
 		return
 	}
 	// Gateways tell a stream by the backend's content type.
 	ctx.Response.Header.SetContentTypeBytes(out.stream.exchange.res.Header.ContentType())
 	ctx.SetBodyStreamWriter(func(w *bufio.Writer) { defer done(); s.send(out.stream, out.reply, w) })
+}
+
+func (s *Server) serveHTTP(until context.Context, ctx *fasthttp.RequestCtx, h *held) (answer, *relay, *Refusal) {
+	arrived := time.Now()
+	body, refusal := s.readBody(ctx, h)
+	if refusal != nil {
+		return answer{}, nil, refusal
+	}
+	return s.pipeline.serve(until, h, body, ctx.Request.Header.Peek(headerRPCType), arrived)
+}
+
+// readBody reads the request as it comes. The rest of one that is refused is read
+// without keeping it, and the connection is closed then: a client that is still
+// sending would see a reset instead of the refusal.
+func (s *Server) readBody(ctx *fasthttp.RequestCtx, h *held) ([]byte, *Refusal) {
+	from := ctx.RequestBodyStream()
+	if from == nil { // there is none, or it is there already
+		return ctx.PostBody(), h.grow(len(ctx.PostBody()))
+	}
+	body, err := h.read(from, ctx.Request.Header.ContentLength(), s.pipeline.maxRequestBody)
+	if err == nil {
+		return body, nil
+	}
+	ctx.SetConnectionClose()
+	var refusal *Refusal
+	switch {
+	case errors.As(err, &refusal):
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		refusal = refuse(ReasonRequestTooLarge, "at most %d bytes are taken", s.pipeline.maxRequestBody)
+	default:
+		return nil, refuseFor(ReasonMalformed, err, "the HTTP request cannot be read")
+	}
+	if conn := ctx.Conn(); conn != nil && conn.SetReadDeadline(time.Now().Add(drainTime)) == nil {
+		// The error is the client's: it is gone, or slower than we wait.
+		_, _ = io.CopyN(io.Discard, from, drainBytes)
+	}
+	return nil, refusal
 }
 
 // refuse records a refusal and serializes it.
@@ -56,29 +96,9 @@ const (
 	drainBytes = 256 << 20
 )
 
-// handleHTTPError answers what fasthttp could not read. A body over the limit
-// is read to its end first, without keeping it: a client that is still sending
-// when its connection is closed would see a reset instead of the refusal.
+// handleHTTPError answers what fasthttp could not read.
 func (s *Server) handleHTTPError(ctx *fasthttp.RequestCtx, err error) {
-	refusal := refuseFor(ReasonMalformed, err, "the HTTP request cannot be read")
-	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
-		refusal = refuse(ReasonRequestTooLarge, "at most %d bytes are taken", s.pipeline.maxRequestBody)
-		drain(ctx)
-	}
 	ctx.Response.Reset()
 	ctx.SetContentType(contentType)
-	ctx.Response.SetBodyRaw(s.refuse(nil, refusal))
-}
-
-func drain(ctx *fasthttp.RequestCtx) {
-	conn := ctx.Conn()
-	if conn == nil || conn.SetReadDeadline(time.Now().Add(drainTime)) != nil {
-		return
-	}
-	left := int64(ctx.Request.Header.ContentLength())
-	if left <= 0 || left > drainBytes {
-		left = drainBytes
-	}
-	// The error is the client's: it is gone, or slower than we wait.
-	_, _ = io.CopyN(io.Discard, conn, left)
+	ctx.Response.SetBodyRaw(s.refuse(nil, refuseFor(ReasonMalformed, err, "the HTTP request cannot be read")))
 }

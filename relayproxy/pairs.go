@@ -19,9 +19,11 @@ const (
 // nobody asked for, such as an event of a subscription, goes with the latest request.
 type pairs struct {
 	mu      sync.Mutex
+	held    *held
 	pending []pending // in the order they came
 	bytes   int       // of their payloads
 	latest  *relay
+	spare   int // bytes of the latest, if it waits no more
 	ended   bool
 }
 
@@ -31,20 +33,26 @@ type pending struct {
 }
 
 // ask notes a request before it is forwarded.
-func (p *pairs) ask(r *relay) {
+func (p *pairs) ask(r *relay) *Refusal {
 	id, _ := rpcID(r.req.Payload)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
 		r.charge.Refund()
-		return
+		return nil
 	}
-	p.latest = r
+	if refusal := p.held.grow(len(r.req.Payload)); refusal != nil {
+		r.charge.Refund()
+		return refusal
+	}
+	_ = p.held.grow(-p.spare) // fewer are never refused
+	p.latest, p.spare = r, 0
 	p.pending = append(p.pending, pending{id, r})
 	p.bytes += len(r.req.Payload)
 	for len(p.pending) > maxPending || p.bytes > maxPendingBytes && len(p.pending) > 1 {
 		p.remove(0).charge.Refund()
 	}
+	return nil
 }
 
 // end refunds the requests that get no answer any more.
@@ -56,6 +64,7 @@ func (p *pairs) end() {
 		q.r.charge.Refund()
 	}
 	p.pending = nil
+	p.held.leave()
 }
 
 // answer is the request that a frame of the backend is for.
@@ -78,6 +87,11 @@ func (p *pairs) remove(at int) *relay {
 	r := p.pending[at].r
 	p.pending = slices.Delete(p.pending, at, at+1)
 	p.bytes -= len(r.req.Payload)
+	if r == p.latest {
+		p.spare = len(r.req.Payload)
+	} else {
+		_ = p.held.grow(-len(r.req.Payload))
+	}
 	return r
 }
 

@@ -63,17 +63,17 @@ type answer struct {
 	stream *stream // nil unless the backend streams
 }
 
-// serve is the whole life of a relay that is one HTTP request to its backend.
-func (p *pipeline) serve(ctx context.Context, body, rpcType []byte, arrived time.Time) (answer, *relay, *Refusal) {
-	if refusal := p.admission.enter(len(body)); refusal != nil {
+// serve is the whole life of a relay that is one request to its backend. What it has
+// in memory is counted in h, which the caller gives back when it has sent the answer.
+func (p *pipeline) serve(ctx context.Context, h *held, body, rpcType []byte, arrived time.Time) (answer, *relay, *Refusal) {
+	if refusal := h.enter(); refusal != nil {
 		return answer{}, nil, refusal
 	}
-	held := len(body)
-	defer func() { p.admission.leave(held) }()
 	r, refusal := p.admit(ctx, body, rpcType, arrived)
 	if refusal != nil {
 		return answer{}, r, refusal
 	}
+	r.held = h
 	out, refusal := p.respond(ctx, r)
 	if refusal != nil {
 		r.charge.Refund()
@@ -81,8 +81,15 @@ func (p *pipeline) serve(ctx context.Context, body, rpcType []byte, arrived time
 	if refusal != nil && ctx.Err() != nil {
 		refusal = refuseEnded(ctx, refusal)
 	}
-	held += r.answerBytes
 	return out, r, refusal
+}
+
+// serveBody is serve for a body that was read without being counted.
+func (p *pipeline) serveBody(ctx context.Context, h *held, body, rpcType []byte, arrived time.Time) (answer, *relay, *Refusal) {
+	if refusal := h.grow(len(body)); refusal != nil {
+		return answer{}, nil, refusal
+	}
+	return p.serve(ctx, h, body, rpcType, arrived)
 }
 
 // respond asks the backend of an admitted relay and settles it.
@@ -101,13 +108,7 @@ func (p *pipeline) respond(ctx context.Context, r *relay) (answer, *Refusal) {
 		return p.openStream(ctx, r, e)
 	}
 	defer e.close()
-	if size := e.res.Header.ContentLength(); size > 0 && size <= r.route.limits.MaxResponseBody {
-		if refusal := p.admission.grow(size); refusal != nil {
-			return answer{}, refusal
-		}
-		r.answerBytes = size
-	}
-	payload, refusal := e.payload(r.route.limits.MaxResponseBody)
+	payload, refusal := e.payload(r.held, r.route.limits.MaxResponseBody)
 	if refusal != nil {
 		return answer{}, refusal
 	}

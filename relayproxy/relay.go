@@ -24,7 +24,7 @@ type relay struct {
 	target       []byte // relay mining difficulty
 	computeUnits uint64
 	charge       meter.Charge // of the first answer
-	answerBytes  int          // that admission has counted
+	held         *held        // of its bytes; nil on a WebSocket
 	unpaid       bool         // served over the budget: not mined
 }
 

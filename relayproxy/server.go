@@ -95,6 +95,7 @@ func newHTTPServer(s *Server, cfg Config) *fasthttp.Server {
 		ErrorHandler:                 s.handleHTTPError,
 		Concurrency:                  maxConcurrent,
 		MaxRequestBodySize:           cfg.maxRequestBody(),
+		StreamRequestBody:            true, // so that what it takes is counted
 		ReadBufferSize:               16 << 10,
 		ReadTimeout:                  readTimeout,
 		WriteTimeout:                 writeTimeout,

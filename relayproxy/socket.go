@@ -24,8 +24,9 @@ const (
 // socket is a WebSocket that may be written to from several goroutines, and read
 // from one.
 type socket struct {
-	conn *websocket.Conn
-	mu   sync.Mutex // one writer at a time
+	conn  *websocket.Conn
+	limit int        // bytes of a frame that is read
+	mu    sync.Mutex // one writer at a time
 }
 
 func newSocket(conn *websocket.Conn, readLimit int) *socket {
@@ -33,12 +34,16 @@ func newSocket(conn *websocket.Conn, readLimit int) *socket {
 	alive := func(string) error { return conn.SetReadDeadline(time.Now().Add(pongWait)) }
 	_ = alive("") // a closed connection fails at its next use
 	conn.SetPongHandler(alive)
-	return &socket{conn: conn}
+	return &socket{conn: conn, limit: readLimit}
 }
 
-// read returns the next text or binary frame.
-func (s *socket) read() (kind int, frame []byte, err error) {
-	kind, frame, err = s.conn.ReadMessage()
+// read returns the next text or binary frame, whose bytes are counted in h as they
+// come.
+func (s *socket) read(h *held) (kind int, frame []byte, err error) {
+	kind, from, err := s.conn.NextReader()
+	if err == nil {
+		frame, err = h.read(from, -1, s.limit)
+	}
 	if err == nil {
 		err = s.conn.SetReadDeadline(time.Now().Add(pongWait))
 	}

@@ -46,6 +46,7 @@ type stream struct {
 	headers  map[string]*sdktypes.Header
 	blank    bool // events end with a blank line, not with every line
 	limit    int  // bytes of one event
+	event    int  // bytes of the last, which are counted
 	rest     []byte
 	done     bool // the body must not be read beyond its end: fasthttp would wait for more
 }
@@ -62,7 +63,7 @@ func (p *pipeline) openStream(ctx context.Context, r *relay, e *exchange) (answe
 		if err == nil || errors.Is(err, io.EOF) {
 			return answer{}, refuse(ReasonEmptyResponse, "the backend's stream is empty")
 		}
-		return answer{}, refuseFor(outcomeOf(err).reason(), err, outcomeOf(err).detail())
+		return answer{}, failedAttempt(err, false).refusal
 	}
 	payload, refusal := e.encode(s.headers, first)
 	if refusal != nil {
@@ -106,9 +107,15 @@ func (s *stream) read() ([]byte, error) {
 	if err := s.exchange.conn.SetReadDeadline(time.Now().Add(streamIdle)); err != nil {
 		return nil, err
 	}
+	_ = s.relay.held.grow(-s.event) // fewer are never refused
+	s.event = 0
 	var event []byte
 	for {
 		line, err := s.source.ReadSlice('\n')
+		if refusal := s.relay.held.grow(len(line)); refusal != nil {
+			return nil, refusal
+		}
+		s.event += len(line)
 		event = append(event, line...)
 		switch {
 		case len(event) > s.limit:
@@ -131,6 +138,7 @@ func (s *stream) read() ([]byte, error) {
 // backend is done, the client is gone, or life is over. What went wrong after
 // the first chunk is told in a last, unsigned one.
 func (s *Server) send(st *stream, first []byte, w *bufio.Writer) {
+	defer st.relay.held.leave()
 	defer st.exchange.close()
 	for chunk := first; writeChunk(w, chunk) == nil; {
 		var refusal *Refusal
@@ -154,7 +162,7 @@ func (s *Server) nextChunk(st *stream) ([]byte, *Refusal) {
 		return nil, nil
 	}
 	if err != nil {
-		refusal := refuseFor(outcomeOf(err).reason(), err, outcomeOf(err).detail())
+		refusal := failedAttempt(err, false).refusal
 		if st.ctx.Err() != nil {
 			refusal = refuseEnded(st.ctx, refusal)
 		}

@@ -309,7 +309,9 @@ func TestPairs(t *testing.T) {
 	ask := func(p *pairs, payload string) *relay {
 		r := &relay{}
 		r.req.Payload = []byte(payload)
-		p.ask(r)
+		if refusal := p.ask(r); refusal != nil {
+			t.Fatal(refusal)
+		}
 		return r
 	}
 	tests := map[string]struct {
@@ -327,7 +329,7 @@ func TestPairs(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			var p pairs
+			p := pairs{held: (&admission{maxMemory: 1 << 20}).hold()}
 			var asked []*relay
 			for _, a := range test.asked {
 				asked = append(asked, ask(&p, a))
@@ -337,11 +339,18 @@ func TestPairs(t *testing.T) {
 			}
 		})
 	}
-	var p pairs
+	p := pairs{held: (&admission{maxMemory: 1 << 20}).hold()}
 	for i := range 2 * maxPending {
 		ask(&p, fmt.Sprintf(`{"id":%d,"method":"a"}`, i))
 	}
 	if len(p.pending) != maxPending {
 		t.Errorf("%d requests are kept, want %d", len(p.pending), maxPending)
+	}
+	if n := int(p.held.of.bytes.Load()); n != p.bytes {
+		t.Errorf("%d bytes are counted, want %d", n, p.bytes)
+	}
+	p.end()
+	if n := p.held.of.bytes.Load(); n != 0 {
+		t.Errorf("%d bytes are counted in the end", n)
 	}
 }
