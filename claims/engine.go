@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -54,6 +55,9 @@ type Engine struct {
 	gas     gasUse
 	keyless map[string]bool // suppliers whose key was missing at the last block
 	scanned int64           // newest block whose transactions were matched to intents
+	books   books
+
+	working sync.Mutex // one block, or one wish of an operator, at a time
 }
 
 // New makes the engine of one epoch.
@@ -65,6 +69,7 @@ func New(cfg Config, epoch raftfsm.Epoch, feed Feed, c Chain, log Log, trees Tre
 
 // Run acts on every new block until ctx ends or another leader has taken over.
 func (e *Engine) Run(ctx context.Context) error {
+	defer e.metrics.forget()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.checkpoints(ctx) })
 	group.Go(func() error { return e.blocks(ctx) })
@@ -100,6 +105,8 @@ func deposed(err error) bool {
 
 // step observes before it plans: what a plan takes for open must still be so.
 func (e *Engine) step(ctx context.Context, block chain.Block) error {
+	e.working.Lock()
+	defer e.working.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	seen, err := e.observe(ctx, block)
@@ -111,6 +118,9 @@ func (e *Engine) step(ctx context.Context, block chain.Block) error {
 	}
 	if err := e.bury(ctx, block, seen); err != nil {
 		return fmt.Errorf("look for dead transactions: %w", err)
+	}
+	if err := e.audit(ctx, block.Height); err != nil {
+		return fmt.Errorf("audit: %w", err)
 	}
 	return nil
 }

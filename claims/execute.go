@@ -133,12 +133,16 @@ func (e *Engine) decide(ctx context.Context, s raftfsm.Session) error {
 	if err != nil {
 		return fmt.Errorf("decide whether a proof is required: %w", err)
 	}
-	need := raftfsm.ProofNotRequired
-	if required {
-		need = raftfsm.ProofRequired
-	}
+	need := needOf(required)
 	e.metrics.proofNeeds.WithLabelValues(need.String()).Inc()
 	return e.advance(ctx, raftfsm.Transition{Key: s.Ref.Key(), Stage: s.Stage, ProofRequired: need})
+}
+
+func needOf(required bool) raftfsm.ProofNeed {
+	if required {
+		return raftfsm.ProofRequired
+	}
+	return raftfsm.ProofNotRequired
 }
 
 // end puts a session into a terminal stage and frees its tree.

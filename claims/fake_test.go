@@ -3,6 +3,7 @@ package claims
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -325,8 +326,14 @@ func newRig(t *testing.T, sessions ...string) *rig {
 func (r *rig) add(id string, end int64) {
 	for supplier := range r.keys {
 		ref := chain.SessionRef{Supplier: supplier, SessionID: id, Service: "svc", Application: "app of " + id, StartHeight: end - 9, EndHeight: end}
-		r.trees.heads[ref.Key()] = ingest.Head{Ref: ref, Seq: 1, Root: []byte("root of " + id), Count: 1, Sum: 100}
+		r.trees.heads[ref.Key()] = ingest.Head{Ref: ref, Seq: 1, Root: rootOf(id, 1, 100), Count: 1, Sum: 100}
 	}
+}
+
+// rootOf is a sum root: digest, compute units, relays.
+func rootOf(id string, count, sum uint64) []byte {
+	digest := sha256.Sum256([]byte(id))
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(digest[:], sum), count)
 }
 
 // failover opens the next epoch with an engine that remembers nothing.

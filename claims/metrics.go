@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/claims/ledger"
 	"github.com/raftminer/raftminer/raftfsm"
 )
 
@@ -23,6 +24,9 @@ type Metrics struct {
 	stepErrors   prometheus.Counter
 	unarchived   prometheus.Counter
 	lost         prometheus.Counter
+	gaps         *prometheus.GaugeVec
+	atRisk       *prometheus.GaugeVec
+	deadline     *prometheus.GaugeVec
 	actionErrors *prometheus.CounterVec
 }
 
@@ -35,7 +39,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
+	gauge := func(name, help, label string) *prometheus.GaugeVec {
+		return f.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{label})
+	}
 	return &Metrics{
+		gaps:     gauge("ha_ledger_identity_gap", "Sessions known to the group for which an identity does not hold.", "identity"),
+		atRisk:   gauge("ha_upokt_at_risk", "uPOKT of sessions whose claim or proof is due and not on chain yet, by what is due.", "stage"),
+		deadline: gauge("ha_session_deadline_blocks", "Blocks left to the nearest claim or proof that is due; absent when none is.", "kind"),
 		stages: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ha_miner_sessions_by_state", Help: "Sessions by stage, as the leader sees them.",
 		}, []string{"state"}),
@@ -94,4 +104,25 @@ func (m *Metrics) unpaid(s raftfsm.Session, stage raftfsm.Stage, why Reason) {
 func (m *Metrics) paid(s raftfsm.Session, settlement chain.Settlement) {
 	m.ended.WithLabelValues(raftfsm.StageSettled.String(), "").Inc()
 	m.upokt.WithLabelValues(s.Ref.Service).Add(float64(settlement.Upokt))
+}
+
+// audited shows a look at all sessions.
+func (m *Metrics) audited(gaps map[ledger.Identity]int, risk map[string]uint64, left map[string]int64) {
+	for _, identity := range ledger.Identities() {
+		m.gaps.WithLabelValues(string(identity)).Set(float64(gaps[identity]))
+	}
+	m.deadline.Reset()
+	for _, kind := range []raftfsm.EffectKind{raftfsm.EffectClaim, raftfsm.EffectProof} {
+		m.atRisk.WithLabelValues(kind.String()).Set(float64(risk[kind.String()]))
+		if blocks, due := left[kind.String()]; due {
+			m.deadline.WithLabelValues(kind.String()).Set(float64(blocks))
+		}
+	}
+}
+
+// forget takes back what only a leader can tell.
+func (m *Metrics) forget() {
+	m.gaps.Reset()
+	m.atRisk.Reset()
+	m.deadline.Reset()
 }

@@ -63,6 +63,9 @@ func (e *Engine) ended(ctx context.Context, height int64, s raftfsm.Session, set
 	t := raftfsm.Transition{
 		Key: s.Ref.Key(), Stage: raftfsm.StageSettled, Height: height, Time: block.Time.Unix(), Upokt: settlement.Upokt,
 	}
+	if s.ProofRequired == raftfsm.ProofUndecided { // no leader was there to find out in time
+		t.ProofRequired = needOf(settlement.ProofRequired)
+	}
 	if err := e.advance(ctx, t); err != nil {
 		return err
 	}

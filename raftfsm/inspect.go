@@ -138,6 +138,9 @@ func checkWord[T fmt.Stringer](what, word string, known []T) error {
 	return fmt.Errorf("%s %q: want one of %v", what, word, known)
 }
 
+// RecordOf is a session as operators see it.
+func RecordOf(s Session) *adminpb.SessionRecord { return sessionRecord(&s) }
+
 func sessionRecord(r *Session) *adminpb.SessionRecord {
 	return &adminpb.SessionRecord{
 		Supplier: r.Ref.Supplier, SessionId: r.Ref.SessionID, Service: r.Ref.Service, Application: r.Ref.Application,

@@ -48,7 +48,7 @@ func chainCommand() *cobra.Command {
 	var path, output string
 	root := &cobra.Command{Use: "chain", Short: "Look at the full nodes"}
 	root.PersistentFlags().StringVarP(&path, "config", "c", "raftminer.yaml", "configuration file")
-	root.PersistentFlags().StringVarP(&output, "output", "o", "table", "table or json")
+	root.PersistentFlags().StringVarP(&output, "output", "o", "table", "table, json or csv")
 	root.AddCommand(&cobra.Command{
 		Use: "nodes", Short: "Ask every full node for its chain, its newest block and a query",
 		Args: exactArgs(0),

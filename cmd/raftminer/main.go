@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/raftminer/raftminer/chain/keystore"
 	"github.com/raftminer/raftminer/config"
@@ -24,6 +26,8 @@ const (
 	exitDegraded     = 3
 	exitNotFound     = 4
 	exitInvalidInput = 5
+	exitUnreachable  = 6
+	exitNoLeader     = 7
 	exitRefused      = 8
 	exitDiverged     = 70
 )
@@ -50,14 +54,26 @@ func execute(ctx context.Context, args []string) int {
 		return exitInvalidInput
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.Is(err, errNodes):
+	case errors.Is(err, errNodes), errors.Is(err, errGaps):
 		return exitDegraded
-	case errors.Is(err, ingest.ErrUnknownSession):
+	case errors.Is(err, ingest.ErrUnknownSession), errors.Is(err, errNoSession):
 		return exitNotFound
 	case errors.Is(err, errNotConfirmed):
 		return exitRefused
 	case errors.Is(err, raftfsm.ErrDiverged):
 		return exitDiverged
+	}
+	switch status.Code(err) { // of what a miner was asked
+	case codes.NotFound:
+		return exitNotFound
+	case codes.InvalidArgument:
+		return exitInvalidInput
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return exitUnreachable
+	case codes.FailedPrecondition:
+		return exitNoLeader
+	case codes.Aborted:
+		return exitRefused
 	}
 	return exitFailed
 }
@@ -75,5 +91,6 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(minerCommand(), relayerCommand(), configCommand(), chainCommand(), redisCommand(), relayCommand())
+	root.AddCommand(ledgerCommands()...)
 	return root
 }

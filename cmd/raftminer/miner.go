@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,6 +50,7 @@ type miner struct {
 	owner          *ingest.Owner // of the partitions that this member holds
 	archive        *archive.Archive
 	book           *ledger.Book
+	engine         atomic.Pointer[claims.Engine] // of the epoch that this node leads in
 	archivedProofs prometheus.Counter
 }
 
@@ -138,6 +140,8 @@ func (m *miner) run(ctx context.Context) error {
 func (m *miner) lead(ctx context.Context, epoch raftfsm.Epoch) error {
 	t := newTrees(m, epoch)
 	engine := claims.New(m.terms, epoch, m.feed, m.chain, m.node, t, m.keys, m.claimsMetrics, m.log)
+	m.engine.Store(engine)
+	defer m.engine.Store(nil)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { m.node.SpreadPartitions(ctx, epoch, m.cfg.Miner.Ingest.Spread); return nil })
 	group.Go(func() error { t.settle(ctx); return engine.Run(ctx) })
@@ -147,6 +151,15 @@ func (m *miner) lead(ctx context.Context, epoch raftfsm.Epoch) error {
 // leaves reads a sealed tree from Redis.
 func (m *miner) leaves(ctx context.Context, key chain.SessionKey, weight uint64) archive.Leaves {
 	return ingest.Leaves(ctx, m.redis, m.names, key, weight)
+}
+
+// resubmit does what an operator asks the leader for.
+func (m *miner) resubmit(ctx context.Context, key chain.SessionKey) (raftfsm.Intent, error) {
+	engine := m.engine.Load()
+	if engine == nil {
+		return raftfsm.Intent{}, raftfsm.ErrNotLeader
+	}
+	return engine.Resubmit(ctx, key)
 }
 
 func (m *miner) leaderKnown() error {
@@ -163,7 +176,7 @@ func (m *miner) raftConfig() raftfsm.Config {
 		Bind: r.Bind, Advertise: r.Advertise,
 		ClusterID: m.cfg.Cluster.ID, Partitions: m.cfg.Cluster.Partitions,
 		BootstrapExpect: r.BootstrapExpect, Version: raftfsm.BuildVersion(), ConfigHash: m.cfg.Hash(),
-		Needs: m.needs(), Holder: m, Ledger: m.book,
+		Needs: m.needs(), Holder: m, Ledger: m.book, Resubmit: m.resubmit,
 		HeartbeatTimeout: r.Heartbeat, ElectionTimeout: r.Election, LeaderLeaseTimeout: r.Lease, CommitTimeout: r.Commit,
 		Exit: func(reason error) {
 			fmt.Fprintln(os.Stderr, reason)

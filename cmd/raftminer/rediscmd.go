@@ -28,7 +28,7 @@ func redisCommand() *cobra.Command {
 	v := &redisView{}
 	root := &cobra.Command{Use: "redis", Short: "Look at what Redis holds"}
 	root.PersistentFlags().StringVarP(&v.config, "config", "c", "raftminer.yaml", "configuration file")
-	root.PersistentFlags().StringVarP(&v.output, "output", "o", "table", "table or json")
+	root.PersistentFlags().StringVarP(&v.output, "output", "o", "table", "table, json or csv")
 	root.AddCommand(
 		v.verb("leader", "The epoch and owner that fence the partitions", 0, v.leader),
 		v.verb("partitions", "Fence, cursor and sessions of every partition", 0, v.partitions),

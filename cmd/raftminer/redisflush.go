@@ -12,8 +12,8 @@ import (
 	"github.com/raftminer/raftminer/ingest"
 )
 
-// errNotConfirmed: nothing was removed.
-var errNotConfirmed = errors.New("not confirmed: nothing was removed")
+// errNotConfirmed: nothing was changed.
+var errNotConfirmed = errors.New("not confirmed: nothing was changed")
 
 type flushRow struct {
 	Namespace string `json:"namespace"`
@@ -39,9 +39,8 @@ func (v *redisView) flushCommand() *cobra.Command {
 func (v *redisView) flush(ctx context.Context, cmd *cobra.Command, yes bool) error {
 	if !yes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "This removes all relays and trees of %s that are in Redis. Type the namespace to go on: ", v.names.Namespace())
-		line, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // no line is no confirmation
-		if strings.TrimSpace(line) != v.names.Namespace() {
-			return errNotConfirmed
+		if err := confirmed(cmd, v.names.Namespace()); err != nil {
+			return err
 		}
 	}
 	removed, err := ingest.RemoveAll(ctx, v.rdb, v.names)
@@ -49,4 +48,13 @@ func (v *redisView) flush(ctx context.Context, cmd *cobra.Command, yes bool) err
 		return err
 	}
 	return show(cmd, v.output, []flushRow{{Namespace: v.names.Namespace(), Removed: removed}})
+}
+
+// confirmed reads a line, which must be the word that was asked for.
+func confirmed(cmd *cobra.Command, word string) error {
+	line, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // no line is no confirmation
+	if strings.TrimSpace(line) != word {
+		return errNotConfirmed
+	}
+	return nil
 }

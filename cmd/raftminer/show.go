@@ -14,13 +14,13 @@ import (
 
 // checkOutput refuses formats that show does not know.
 func checkOutput(format string) error {
-	if format != "table" && format != "json" {
-		return usageError{fmt.Errorf("-o must be table or json, not %q", format)}
+	if format != "table" && format != "json" && format != "csv" {
+		return usageError{fmt.Errorf("-o must be table, json or csv, not %q", format)}
 	}
 	return nil
 }
 
-// show prints rows as a table or as a JSON list. Fields are named by their json
+// show prints rows as a table, as a JSON list or as CSV. Fields are named by their json
 // tags; "-" is left out.
 func show[T any](cmd *cobra.Command, format string, rows []T) error {
 	if format == "json" {
@@ -37,6 +37,10 @@ func show[T any](cmd *cobra.Command, format string, rows []T) error {
 	for _, row := range rows {
 		_, values := cells(reflect.ValueOf(row))
 		t.AppendRow(values)
+	}
+	if format == "csv" {
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), t.RenderCSV())
+		return err
 	}
 	_, err := fmt.Fprintln(cmd.OutOrStdout(), t.Render())
 	return err
