@@ -26,9 +26,10 @@ func (c *Client) queryBlock(ctx context.Context, height int64) (Block, error) {
 
 // TxResult is what a block did with a transaction.
 type TxResult struct {
-	Height int64
-	Code   uint32 // 0 is success
-	Log    string
+	Height    int64
+	Codespace string // of Code
+	Code      uint32 // 0 is success
+	Log       string
 }
 
 // blockOutcome is the content of a block that matters to a supplier.
@@ -58,7 +59,7 @@ func (c *Client) queryOutcome(ctx context.Context, height int64) (blockOutcome, 
 		}
 		for i, tx := range block.Block.Txs {
 			r := results.TxsResults[i]
-			out.txs[sha256.Sum256(tx)] = TxResult{Height: height, Code: r.Code, Log: r.Log}
+			out.txs[sha256.Sum256(tx)] = TxResult{Height: height, Codespace: r.Codespace, Code: r.Code, Log: r.Log}
 		}
 		return out, nil
 	})

@@ -3,17 +3,22 @@ package chain
 import (
 	"context"
 	"fmt"
+	"strconv"
 
+	sdkgrpc "github.com/cosmos/cosmos-sdk/types/grpc"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	prooftypes "github.com/pokt-network/poktroll/x/proof/types"
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
+	"google.golang.org/grpc/metadata"
 )
 
-// ClaimsEndingAt returns every claim that the proof module holds for sessions
-// that end at sessionEnd, by (supplier, session). It is the truth about
+// ClaimsEndingAt returns every claim that the proof module held at height for
+// sessions that end at sessionEnd, by (supplier, session). It is the truth about
 // inclusion: proofs are deleted in the block that validates them, and the
-// verdict stays on the claim until it settles.
-func (c *Client) ClaimsEndingAt(ctx context.Context, sessionEnd int64) (map[SessionKey]prooftypes.Claim, error) {
+// verdict stays on the claim until it settles. A node that is behind refuses: what
+// it knows would make a transaction that landed look lost.
+func (c *Client) ClaimsEndingAt(ctx context.Context, sessionEnd, height int64) (map[SessionKey]prooftypes.Claim, error) {
+	ctx = metadata.AppendToOutgoingContext(ctx, sdkgrpc.GRPCBlockHeightHeader, strconv.FormatInt(height, 10))
 	claims := make(map[SessionKey]prooftypes.Claim)
 	page := &query.PageRequest{Limit: 1000}
 	for {

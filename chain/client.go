@@ -51,6 +51,7 @@ type Client struct {
 	computeUnits  *cached[serviceAtHeight, uint64]
 	blockHashes   *cached[int64, Block]
 	accountNumber *cached[string, uint64]
+	minGasPrice   *cached[struct{}, float64]
 	outcomes      *cached[int64, blockOutcome]
 
 	applications     *cached[string, *apptypes.Application]
@@ -105,6 +106,7 @@ func Dial(chainID string, list []Node, opts Options) (*Client, error) {
 	c.computeUnits = newCached(k, immutableTTL, c.queryComputeUnits)
 	c.blockHashes = newCached(k, immutableTTL, c.queryBlock)
 	c.outcomes = newCached(recent, immutableTTL, c.queryOutcome)
+	c.minGasPrice = newCached(one, paramsTTL, c.queryMinGasPrice)
 	c.accountNumber = newCached(k, immutableTTL, c.queryAccountNumber)
 	return c, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	gomath "math"
 	"time"
@@ -34,7 +35,12 @@ type signedDraft struct {
 func (e *Engine) draft(ctx context.Context, key *chain.SupplierKey, kind raftfsm.EffectKind, block chain.Block, messages []message) (signedDraft, error) {
 	sessions := sessionsOf(messages)
 	d := signedDraft{batch: batchID(kind, sessions)}
-	d.attempt = e.nextAttempt(d.batch)
+	var adjustment float64
+	d.attempt, adjustment = e.nextAttempt(d.batch)
+	price, err := e.gasPrice(ctx)
+	if err != nil {
+		return d, err
+	}
 	timeout, err := e.timeout(ctx, kind, block, sessions[0].Ref, d)
 	if err != nil {
 		return d, err
@@ -43,7 +49,7 @@ func (e *Engine) draft(ctx context.Context, key *chain.SupplierKey, kind raftfsm
 	for _, m := range messages {
 		d.Msgs = append(d.Msgs, m.msg)
 	}
-	d.Fee = e.fee(d.Gas)
+	d.Fee = feeOf(d.Gas, price)
 	tx, err := e.chain.SignTx(ctx, key, d.TxDraft)
 	if err != nil {
 		return d, err
@@ -55,25 +61,47 @@ func (e *Engine) draft(ctx context.Context, key *chain.SupplierKey, kind raftfsm
 	if err != nil {
 		return d, err
 	}
-	d.Gas = min(e.cfg.MaxGas, uint64(float64(used)*e.cfg.GasAdjustment))
-	e.gas.of(kind).Store(d.Gas / uint64(len(messages)))
-	d.Fee = e.fee(d.Gas)
+	d.Gas = min(e.cfg.MaxGas, uint64(float64(used)*adjustment))
+	d.Fee = feeOf(d.Gas, price)
+	e.fees.note(kind, float64(d.Gas)*price/float64(len(messages)))
 	return d, nil
 }
 
-func (e *Engine) fee(gas uint64) sdk.Coins {
-	amount := int64(gomath.Ceil(float64(gas) * e.cfg.GasPrice))
+// gasPrice is the configured price, or what the nodes ask for if that is more.
+func (e *Engine) gasPrice(ctx context.Context) (float64, error) {
+	least, err := e.chain.MinGasPrice(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if least > e.cfg.MaxGasPrice {
+		return 0, fmt.Errorf("%w: the nodes ask for %g upokt, tx.max_gas_price is %g", errPrice, least, e.cfg.MaxGasPrice)
+	}
+	return max(e.cfg.GasPrice, least), nil
+}
+
+// errPrice is returned when the nodes ask for more than may be paid.
+var errPrice = errors.New("gas is too expensive")
+
+func feeOf(gas uint64, price float64) sdk.Coins {
+	amount := int64(gomath.Ceil(float64(gas) * price))
 	return sdk.NewCoins(sdk.NewCoin(feeDenom, math.NewInt(amount)))
 }
 
-func (e *Engine) nextAttempt(batch string) uint32 {
-	attempt := uint32(1)
+// nextAttempt is the number of the next attempt at a batch, and the gas it asks for
+// over what is simulated: more if the last one ran out of it.
+func (e *Engine) nextAttempt(batch string) (attempt uint32, adjustment float64) {
+	attempt, adjustment = 1, e.cfg.GasAdjustment
 	e.log.View(func(s *raftfsm.State) {
-		if last, ok := s.LastIntent(batch); ok {
-			attempt = last.Attempt + 1
+		last, ok := s.LastIntent(batch)
+		if !ok {
+			return
+		}
+		attempt = last.Attempt + 1
+		if last.Reason == reasonOutOfGas {
+			adjustment *= float64(attempt)
 		}
 	})
-	return attempt
+	return attempt, adjustment
 }
 
 // timeout is when the transaction dies if it has not landed. It comes from the

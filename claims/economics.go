@@ -2,7 +2,7 @@ package claims
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -28,15 +28,28 @@ func (e Estimate) fields() []zap.Field {
 	return []zap.Field{zap.Float64("reward_upokt", e.Reward), zap.Float64("cost_upokt", e.Cost)}
 }
 
-// gasUse is the gas that a message of each kind asked for when one was simulated
-// last. It starts at nothing: what is not known makes no session too expensive.
-type gasUse struct{ claim, proof atomic.Uint64 }
+// lastFees is what a message of each kind added to the fee of the last transaction
+// that was priced, in uPOKT. It starts at nothing: what is not known makes no session
+// too expensive.
+type lastFees struct {
+	mu           sync.Mutex
+	claim, proof float64
+}
 
-func (g *gasUse) of(kind raftfsm.EffectKind) *atomic.Uint64 {
+func (l *lastFees) note(kind raftfsm.EffectKind, fee float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if kind == raftfsm.EffectProof {
-		return &g.proof
+		l.proof = fee
+	} else {
+		l.claim = fee
 	}
-	return &g.claim
+}
+
+func (l *lastFees) get() (claim, proof float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.claim, l.proof
 }
 
 // estimates prices the sessions that may be claimed.
@@ -45,7 +58,7 @@ func (e *Engine) estimates(ctx context.Context, sessions []raftfsm.Session) (map
 	if !e.cfg.SkipUnprofitable {
 		return estimates, nil
 	}
-	claimFee, proofFee := e.messageFee(raftfsm.EffectClaim), e.messageFee(raftfsm.EffectProof)
+	claimFee, proofFee := e.fees.get()
 	for _, s := range sessions {
 		if s.Stage != raftfsm.StageSealed || s.Count == 0 {
 			continue
@@ -59,9 +72,4 @@ func (e *Engine) estimates(ctx context.Context, sessions []raftfsm.Session) (map
 		}
 	}
 	return estimates, nil
-}
-
-// messageFee is the share of a transaction's fee that one message adds.
-func (e *Engine) messageFee(kind raftfsm.EffectKind) float64 {
-	return float64(e.gas.of(kind).Load()) * e.cfg.GasPrice
 }

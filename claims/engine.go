@@ -32,6 +32,7 @@ const (
 // Config are the terms on which transactions are sent.
 type Config struct {
 	GasPrice      float64 // uPOKT per unit of gas
+	MaxGasPrice   float64 // when nodes ask for more than GasPrice
 	GasAdjustment float64 // gas limit over simulated gas
 	MaxGas        uint64  // no transaction asks for more
 	Memo          string
@@ -52,7 +53,7 @@ type Engine struct {
 	metrics *Metrics
 	logger  *zap.Logger
 
-	gas     gasUse
+	fees    lastFees
 	keyless map[string]bool // suppliers whose key was missing at the last block
 	scanned int64           // newest block whose transactions were matched to intents
 	books   books

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,13 @@ type fakeChain struct {
 	poison    map[string]bool // sessions whose messages fail a block but not a simulation
 	noProof   bool            // no claim needs a proof
 	blind     bool            // no node answers for the results of blocks
+	refuse    bool            // nodes take no transaction
+	mute      bool            // nodes take transactions and do not say so
+	gasUsed   float64         // over what was simulated
+	minPrice  float64         // that nodes take, in uPOKT per unit of gas
+	behind    int64           // blocks by which the node lags that answers queries
+	past      map[int64]map[chain.SessionKey]prooftypes.Claim
+	paid      []float64       // fees of the transactions that ran
 	simulated map[string]bool // sessions whose messages fail simulation
 }
 
@@ -47,7 +55,7 @@ func newFakeChain() *fakeChain {
 	return &fakeChain{
 		height: 1, mempool: make(map[[32]byte][]byte), drafts: make(map[string]chain.TxDraft), done: make(map[[32]byte]bool),
 		results: make(map[int64]map[[32]byte]chain.TxResult), claims: make(map[chain.SessionKey]prooftypes.Claim),
-		settled: make(map[int64][]chain.Settlement), poison: make(map[string]bool), simulated: make(map[string]bool),
+		settled: make(map[int64][]chain.Settlement), past: make(map[int64]map[chain.SessionKey]prooftypes.Claim), gasUsed: 1, poison: make(map[string]bool), simulated: make(map[string]bool),
 	}
 }
 
@@ -109,20 +117,32 @@ func (c *fakeChain) Broadcast(_ context.Context, tx []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.order = append(c.order, "broadcast")
+	draft := c.drafts[string(tx)]
+	if c.refuse || float64(draft.Fee.AmountOf(feeDenom).Int64()) < c.minPrice*float64(draft.Gas) {
+		return chain.ErrTxRefused
+	}
 	if !c.swallow {
 		c.mempool[sha256.Sum256(tx)] = tx
+	}
+	if c.mute {
+		return errors.New("connection reset by peer")
 	}
 	return nil
 }
 
-func (c *fakeChain) ClaimsEndingAt(context.Context, int64) (map[chain.SessionKey]prooftypes.Claim, error) {
+func (c *fakeChain) MinGasPrice(context.Context) (float64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	claims := make(map[chain.SessionKey]prooftypes.Claim)
-	for key, claim := range c.claims {
-		claims[key] = claim
+	return c.minPrice, nil
+}
+
+func (c *fakeChain) ClaimsEndingAt(_ context.Context, _, height int64) (map[chain.SessionKey]prooftypes.Claim, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if height > c.height-c.behind {
+		return nil, fmt.Errorf("height %d is in the future", height)
 	}
-	return claims, nil
+	return c.past[height], nil
 }
 
 func (c *fakeChain) TxResults(_ context.Context, height int64) (map[[32]byte]chain.TxResult, error) {
@@ -152,21 +172,28 @@ func (c *fakeChain) next() chain.Block {
 			continue
 		}
 		c.done[hash] = true
-		c.results[c.height][hash] = chain.TxResult{Height: c.height, Code: c.run(c.drafts[string(tx)])}
+		result := c.run(c.drafts[string(tx)])
+		result.Height = c.height
+		c.results[c.height][hash] = result
 	}
 	c.settle()
+	c.past[c.height] = maps.Clone(c.claims)
 	block, _ := c.BlockAt(context.Background(), c.height)
 	return block
 }
 
 // run is atomic: one bad message fails all.
-func (c *fakeChain) run(draft chain.TxDraft) uint32 {
+func (c *fakeChain) run(draft chain.TxDraft) chain.TxResult {
+	c.executed++
+	c.paid = append(c.paid, float64(draft.Fee.AmountOf(feeDenom).Int64()))
+	if c.gasUsed*1000 > float64(draft.Gas) {
+		return chain.TxResult{Codespace: "sdk", Code: 11}
+	}
 	for _, msg := range draft.Msgs {
 		if c.poison[sessionOfMsg(msg)] {
-			return 5
+			return chain.TxResult{Codespace: "proof", Code: 5}
 		}
 	}
-	c.executed++
 	for _, msg := range draft.Msgs {
 		switch m := msg.(type) {
 		case *prooftypes.MsgCreateClaim:
@@ -179,7 +206,7 @@ func (c *fakeChain) run(draft chain.TxDraft) uint32 {
 			c.claims[key] = claim
 		}
 	}
-	return 0
+	return chain.TxResult{}
 }
 
 func (c *fakeChain) settle() {
@@ -295,7 +322,10 @@ type rig struct {
 	*Engine
 }
 
-const rigEnd = 10
+const (
+	rigEnd      = 10
+	rigGasPrice = 0.001
+)
 
 func newRig(t *testing.T, sessions ...string) *rig {
 	t.Helper()
@@ -344,7 +374,7 @@ func (r *rig) failover() {
 	if _, err := r.log.Apply(context.Background(), raftfsm.OpenEpoch{Epoch: epoch, Owner: fmt.Sprint(r.term)}); err != nil {
 		r.t.Fatal(err)
 	}
-	cfg := Config{GasPrice: 0.001, GasAdjustment: 1.5, MaxGas: 1_000_000, SkipUnprofitable: r.chain.worth != nil}
+	cfg := Config{GasPrice: rigGasPrice, MaxGasPrice: 10 * rigGasPrice, GasAdjustment: 1.5, MaxGas: 1_000_000, SkipUnprofitable: r.chain.worth != nil}
 	r.Engine = New(cfg, epoch, &r.feed, r.chain, r.log, r.trees, r.keys, NewMetrics(prometheus.NewRegistry()), zap.NewNop())
 }
 

@@ -62,7 +62,7 @@ func (e *Engine) readClaims(ctx context.Context, height int64, sessions map[chai
 		if height < windows.ClaimOpen || height > windows.Settlement {
 			continue
 		}
-		claims, err := e.chain.ClaimsEndingAt(ctx, s.Ref.EndHeight)
+		claims, err := e.chain.ClaimsEndingAt(ctx, s.Ref.EndHeight, height)
 		if err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ type Feed interface {
 
 // Observer reads what the chain decided.
 type Observer interface {
-	ClaimsEndingAt(ctx context.Context, sessionEnd int64) (map[chain.SessionKey]prooftypes.Claim, error)
+	ClaimsEndingAt(ctx context.Context, sessionEnd, height int64) (map[chain.SessionKey]prooftypes.Claim, error)
 	TxResults(ctx context.Context, height int64) (map[[sha256.Size]byte]chain.TxResult, error)
 	Settlements(ctx context.Context, height int64) ([]chain.Settlement, error)
 }
@@ -34,6 +34,7 @@ type Rules interface {
 
 // Sender puts transactions on chain.
 type Sender interface {
+	MinGasPrice(ctx context.Context) (upokt float64, err error)
 	SignTx(ctx context.Context, key *chain.SupplierKey, draft chain.TxDraft) ([]byte, error)
 	Simulate(ctx context.Context, tx []byte) (gas uint64, err error)
 	Broadcast(ctx context.Context, tx []byte) error

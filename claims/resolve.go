@@ -8,6 +8,7 @@ import (
 	"maps"
 	"sync"
 
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
@@ -57,6 +58,8 @@ func (e *Engine) bury(ctx context.Context, block chain.Block, seen observed) err
 		r := e.resolution(block, intent, raftfsm.IntentDead)
 		result, included := results[[sha256.Size]byte(intent.TxHash)]
 		switch {
+		case included && outOfGas(result):
+			r.Reason, r.Height = reasonOutOfGas, result.Height
 		case included && result.Code != 0:
 			r.Code, r.Reason, r.Height = result.Code, result.Log, result.Height
 		case block.Height > closeOf(intent.Kind, windows):
@@ -71,6 +74,14 @@ func (e *Engine) bury(ctx context.Context, block chain.Block, seen observed) err
 		}
 	}
 	return nil
+}
+
+// reasonOutOfGas is why a transaction is dead whose messages may all be good. It has
+// no code, as what times out: the same batch is tried again.
+const reasonOutOfGas = "out of gas"
+
+func outOfGas(r chain.TxResult) bool {
+	return r.Codespace == sdkerrors.RootCodespace && r.Code == sdkerrors.ErrOutOfGas.ABCICode()
 }
 
 // scan reads the transactions of the blocks that came since the last scan, or

@@ -163,6 +163,7 @@ type Service struct {
 // Tx are the terms of transactions.
 type Tx struct {
 	GasPrice      string  `yaml:"gas_price" doc:"uPOKT per unit of gas, for example 0.001upokt"`
+	MaxGasPrice   string  `yaml:"max_gas_price" doc:"paid when the nodes ask for more than gas_price; beyond it nothing is sent"`
 	GasAdjustment float64 `yaml:"gas_adjustment" doc:"gas limit over simulated gas"`
 	GasLimit      uint64  `yaml:"gas_limit" doc:"no transaction asks for more gas"`
 	// A session is skipped with a reason, and never after its claim was sent.

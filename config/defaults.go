@@ -22,7 +22,7 @@ func Default() Config {
 			RelayMeter: RelayMeter{RedisGrace: 30 * time.Second, MaxLease: 1024},
 			Limits:     Limits{MaxConcurrent: 20_000, MaxMemory: 1 << 30, MaxConnections: 20_000, MaxWebSockets: 10_000},
 		},
-		Tx:      Tx{GasPrice: "0.001upokt", GasAdjustment: 1.5, GasLimit: 20_000_000, SkipUnprofitable: true},
+		Tx:      Tx{GasPrice: "0.001upokt", MaxGasPrice: "0.01upokt", GasAdjustment: 1.5, GasLimit: 20_000_000, SkipUnprofitable: true},
 		Metrics: Metrics{Enabled: true, Addr: "127.0.0.1:9090"},
 		Logging: Logging{Level: "info"},
 	}

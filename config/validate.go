@@ -87,6 +87,9 @@ func (v *validator) tx() {
 	if _, err := v.cfg.Tx.Price(); err != nil {
 		v.bad("tx.gas_price", "%v", err)
 	}
+	if _, err := v.cfg.Tx.MaxPrice(); err != nil {
+		v.bad("tx.max_gas_price", "%v", err)
+	}
 	if v.cfg.Tx.GasAdjustment < 1 || v.cfg.Tx.GasAdjustment > 10 {
 		v.bad("tx.gas_adjustment", "is %g, must be from 1 to 10", v.cfg.Tx.GasAdjustment)
 	}

@@ -66,8 +66,12 @@ func runMiner(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	most, err := c.cfg.Tx.MaxPrice()
+	if err != nil {
+		return err
+	}
 	m.terms = claims.Config{
-		GasPrice: price, GasAdjustment: c.cfg.Tx.GasAdjustment, MaxGas: c.cfg.Tx.GasLimit,
+		GasPrice: price, MaxGasPrice: max(price, most), GasAdjustment: c.cfg.Tx.GasAdjustment, MaxGas: c.cfg.Tx.GasLimit,
 		Memo: "raftminer " + c.cfg.Cluster.ID, SkipUnprofitable: c.cfg.Tx.SkipUnprofitable,
 	}
 	m.owner = ingest.NewOwner(c.redis, c.names, c.cfg.Miner.NodeID, ingest.Options{
