@@ -59,11 +59,11 @@ func (a *accounts) audit(ctx context.Context, cmd *cobra.Command) error {
 		}
 	}
 	for end, sessions := range open {
-		there, err := a.chain.ClaimsEndingAt(ctx, end)
+		height, err := a.height(ctx)
 		if err != nil {
 			return err
 		}
-		height, err := a.height(ctx) // after the claims: they were there up to the settlement
+		there, err := a.chain.ClaimsEndingAt(ctx, end, height)
 		if err != nil {
 			return err
 		}
