@@ -7,11 +7,13 @@ import (
 
 	txtypes "github.com/cosmos/cosmos-sdk/types/tx"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	apptypes "github.com/pokt-network/poktroll/x/application/types"
 	prooftypes "github.com/pokt-network/poktroll/x/proof/types"
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
 	sessiontypes "github.com/pokt-network/poktroll/x/session/types"
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
+	suppliertypes "github.com/pokt-network/poktroll/x/supplier/types"
 	tokenomicstypes "github.com/pokt-network/poktroll/x/tokenomics/types"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -63,6 +65,8 @@ type Client struct {
 	service     servicetypes.QueryClient
 	session     sessiontypes.QueryClient
 	shared      sharedtypes.QueryClient
+	supplier    suppliertypes.QueryClient
+	bank        banktypes.QueryClient
 	tokenomics  tokenomicstypes.QueryClient
 	tx          txtypes.ServiceClient
 }
@@ -89,6 +93,8 @@ func Dial(chainID string, list []Node, opts Options) (*Client, error) {
 		service:     servicetypes.NewQueryClient(n),
 		session:     sessiontypes.NewQueryClient(n),
 		shared:      sharedtypes.NewQueryClient(n),
+		supplier:    suppliertypes.NewQueryClient(n),
+		bank:        banktypes.NewQueryClient(n),
 		tokenomics:  tokenomicstypes.NewQueryClient(n),
 		tx:          txtypes.NewServiceClient(n),
 	}

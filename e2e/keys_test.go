@@ -2,11 +2,19 @@ package e2e
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
 	tokenomicstypes "github.com/pokt-network/poktroll/x/tokenomics/types"
 
@@ -31,6 +39,7 @@ func TestClaimsKeysReload(t *testing.T) {
 
 	n.writeKeys(0, 1, 2)
 	n.awaitKeys(ctx, "ha_keys_supplier_keys_active", 3)
+	n.checkDoctor(ctx)
 	n.nextSession(ctx)
 
 	n.writeKeys(0, 1)
@@ -53,6 +62,45 @@ func TestClaimsKeysReload(t *testing.T) {
 	}
 	if len(there) == 0 || slices.Max(there) <= last {
 		t.Errorf("the supplier whose key stayed was paid for sessions that end at %d, want one after %d", there, last)
+	}
+}
+
+// checkDoctor has a key added of which the chain knows nothing, to a directory that only
+// the doctor reads.
+func (n *network) checkDoctor(ctx context.Context) {
+	n.t.Helper()
+	relayer := n.Manifest().Relayers[0].Config
+	healthy, err := exec.CommandContext(ctx, binary(n.t, "raftminer"), "doctor", "-c", relayer, "-o", "json").Output()
+	if strings.Contains(string(healthy), "supplier") || strings.Contains(string(healthy), "full node") {
+		n.t.Errorf("the doctor says of a healthy network: %s (%v)", healthy, err)
+	}
+	stranger := secp256k1.GenPrivKey()
+	folder := n.t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "stranger"), []byte(hex.EncodeToString(stranger.Key)), 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+	text, err := os.ReadFile(relayer)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	own := filepath.Join(n.Dir(), "doctor.yaml")
+	text = []byte(strings.Replace(string(text), "keys_file: keys.yaml", "keys_file: keys.yaml\n  keys_dir: "+folder, 1))
+	if err := os.WriteFile(own, text, 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+	out, err := exec.CommandContext(ctx, binary(n.t, "raftminer"), "doctor", "-c", own, "-o", "json").Output()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 3 {
+		n.t.Errorf("doctor: %v, want exit code 3", err)
+	}
+	address := sdk.AccAddress(stranger.PubKey().Address()).String()
+	for _, part := range []string{" is not staked", " has 0 uPOKT for fees", " has no public key on chain"} {
+		if !strings.Contains(string(out), "supplier "+address+part) {
+			n.t.Errorf("the doctor does not say that supplier %s%s: %s", address, part, out)
+		}
+	}
+	if strings.Contains(string(out), hex.EncodeToString(stranger.Key)[:16]) {
+		n.t.Error("the doctor shows a key")
 	}
 }
 

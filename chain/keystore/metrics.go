@@ -11,6 +11,7 @@ import (
 type Metrics struct {
 	active, retired, reloaded prometheus.Gauge
 	changes, errors           *prometheus.CounterVec
+	lacking                   *prometheus.GaugeVec
 }
 
 // NewMetrics registers them.
@@ -27,7 +28,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		retired:  gauge("ha_keys_supplier_keys_retired", "Keys that are only held until the sessions are over that they served."),
 		reloaded: gauge("ha_keys_last_successful_reload_timestamp_seconds", "Unix time at which every source of keys was last read without a problem."),
 		changes:  vec("ha_keys_changes_total", "Keys by what became of them.", "change"),
-		errors:   vec("ha_keys_load_errors_total", "Problems with sources of keys.", "source", "reason"),
+		lacking: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ha_keys_suppliers_lacking", Help: "Suppliers with a key here that cannot earn, by what they lack on chain.",
+		}, []string{"lacks"}),
+		errors: vec("ha_keys_load_errors_total", "Problems with sources of keys.", "source", "reason"),
 	}
 }
 

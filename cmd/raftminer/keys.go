@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/oklog/run"
@@ -81,7 +83,8 @@ func (c *common) keyOptions(path string, role config.Role) keystore.Options {
 	}
 }
 
-// followKeys adds what reads the keys again when they change, and on SIGHUP.
+// followKeys adds what reads the keys again when they change and on SIGHUP, and what
+// looks their suppliers up on chain.
 func (c *common) followKeys(group *run.Group, over keystore.Over) {
 	ctx, stop := context.WithCancel(context.Background())
 	hangUp := make(chan os.Signal, 1)
@@ -89,6 +92,10 @@ func (c *common) followKeys(group *run.Group, over keystore.Over) {
 	group.Add(
 		func() error { c.keys.Run(ctx, hangUp, over); return nil },
 		func(error) { signal.Stop(hangUp); stop() })
+	checker := keystore.NewChecker(c.keys, c.chain, slices.Collect(maps.Keys(c.cfg.Services)))
+	group.Add(
+		func() error { checker.Run(ctx); return nil },
+		func(error) { stop() })
 }
 
 // pastWindow says that the session in which a key was retired is past one of its

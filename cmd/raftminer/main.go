@@ -54,7 +54,7 @@ func execute(ctx context.Context, args []string) int {
 		return exitInvalidInput
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.Is(err, errNodes), errors.Is(err, errGaps):
+	case errors.Is(err, errNodes), errors.Is(err, errGaps), errors.Is(err, errSick):
 		return exitDegraded
 	case errors.Is(err, ingest.ErrUnknownSession), errors.Is(err, errNoSession):
 		return exitNotFound
@@ -90,7 +90,7 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(minerCommand(), relayerCommand(), configCommand(), chainCommand(), redisCommand(), relayCommand())
+	root.AddCommand(minerCommand(), relayerCommand(), configCommand(), doctorCommand(), chainCommand(), redisCommand(), relayCommand())
 	root.AddCommand(ledgerCommands()...)
 	return root
 }

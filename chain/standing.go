@@ -1,0 +1,53 @@
+package chain
+
+import (
+	"context"
+	"fmt"
+
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+	suppliertypes "github.com/pokt-network/poktroll/x/supplier/types"
+)
+
+// feeDenom is what fees are paid in.
+const feeDenom = "upokt"
+
+// Standing is what the chain knows of a supplier's operator now.
+type Standing struct {
+	Supplier  string
+	Staked    bool
+	LastBlock int64    // of its last session, once it unstakes; 0 before
+	Services  []string // that it is staked for
+	Balance   int64    // uPOKT that its account can pay fees with
+	PubKey    bool     // the chain knows the account's public key
+}
+
+// Standing asks for all that a supplier needs to earn. Nothing of it is cached.
+func (c *Client) Standing(ctx context.Context, supplier string) (Standing, error) {
+	s := Standing{Supplier: supplier}
+	res, err := c.supplier.Supplier(ctx, &suppliertypes.QueryGetSupplierRequest{OperatorAddress: supplier, Dehydrated: true})
+	switch {
+	case err == nil:
+		s.Staked, s.LastBlock = true, int64(res.Supplier.UnstakeSessionEndHeight)
+		for _, config := range res.Supplier.Services {
+			s.Services = append(s.Services, config.ServiceId)
+		}
+	case !Absent(err):
+		return Standing{}, fmt.Errorf("query supplier %s: %w", supplier, err)
+	}
+	account, err := c.account(ctx, supplier)
+	if Absent(err) {
+		return s, nil // nobody ever sent it anything
+	}
+	if err != nil {
+		return Standing{}, err
+	}
+	s.PubKey = account.GetPubKey() != nil
+	balance, err := c.bank.Balance(ctx, &banktypes.QueryBalanceRequest{Address: supplier, Denom: feeDenom})
+	if err != nil {
+		return Standing{}, fmt.Errorf("query balance of %s: %w", supplier, err)
+	}
+	if coin := balance.GetBalance(); coin != nil && coin.Amount.IsInt64() {
+		s.Balance = coin.Amount.Int64()
+	}
+	return s, nil
+}
