@@ -37,7 +37,7 @@ func NewSupplierKey(secret []byte) (*SupplierKey, error) {
 		return nil, errors.New("supplier key is not in the range of the curve")
 	}
 	priv := &secp256k1.PrivKey{Key: append([]byte(nil), secret...)}
-	address, err := bech32.ConvertAndEncode(AddressPrefix, priv.PubKey().Address())
+	address, err := AddressOf(priv.PubKey().Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("encode supplier address: %w", err)
 	}
@@ -55,3 +55,11 @@ func (k *SupplierKey) String() string { return "supplier " + k.address }
 
 // GoString hides the secret from %#v.
 func (k *SupplierKey) GoString() string { return k.String() }
+
+// AddressOf is the address of a compressed public key.
+func AddressOf(key []byte) (string, error) {
+	if len(key) != secp256k1.PubKeySize {
+		return "", fmt.Errorf("a compressed public key has %d bytes, not %d", secp256k1.PubKeySize, len(key))
+	}
+	return bech32.ConvertAndEncode(AddressPrefix, (&secp256k1.PubKey{Key: key}).Address())
+}

@@ -110,6 +110,26 @@ type Relayer struct {
 	Drain      Drain      `yaml:"drain"`
 	RelayMeter RelayMeter `yaml:"relay_meter"`
 	Limits     Limits     `yaml:"limits"`
+	Simulation Simulation `yaml:"simulation"`
+}
+
+// Simulation lets an operator try a live relayer without stake.
+type Simulation struct {
+	Enabled       bool                `yaml:"enabled" doc:"serve simulated relays of the identities below; they are neither charged nor mined"`
+	Window        time.Duration       `yaml:"freshness_window" alias:"freshness_window_seconds" doc:"how far the time in a simulated session may be from the relayer's clock"`
+	MaxConcurrent int                 `yaml:"max_concurrent" doc:"most simulated relays in flight"`
+	Identities    []SimulatedIdentity `yaml:"identities" doc:"rings that may sign simulated relays"`
+}
+
+// SimulatedIdentity is a ring of public keys.
+type SimulatedIdentity struct {
+	KeyID    string   `yaml:"key_id" required:"yes" doc:"what clients send as Pocket-Simulation-Key-Id"`
+	Enabled  bool     `yaml:"enabled" doc:"false refuses its relays"`
+	App      string   `yaml:"app_pubkey_hex" required:"yes" doc:"compressed public key of the application"`
+	Gateways []string `yaml:"gateway_pubkeys_hex" required:"yes" doc:"compressed public keys of its gateways"`
+	Services []string `yaml:"allowed_services" doc:"ids of the services it may ask; default: all"`
+	MaxRPS   int      `yaml:"max_rps" doc:"relays a second; default: 5"`
+	NotAfter string   `yaml:"not_after" doc:"until when, as 2027-01-31T00:00:00Z; default: for ever"`
 }
 
 // Limits are those of one relayer, over all its transports.

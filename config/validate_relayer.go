@@ -31,6 +31,7 @@ func (v *validator) relayer() {
 		v.bad("relayer.relay_meter.max_lease", "must be positive")
 	}
 	v.limits("relayer.limits", v.cfg.Relayer.Limits)
+	v.simulation("relayer.simulation", v.cfg.Relayer.Simulation)
 	if len(v.cfg.Services) == 0 {
 		v.bad("services", "a relayer needs at least one service")
 	}

@@ -70,7 +70,7 @@ type sentRelay struct {
 // The relay client against the real chain and relayers: each kind of API, to every
 // supplier of the session, a load, and refusals.
 func TestRelayClient(t *testing.T) {
-	n, ctx := start(t, "")
+	n, ctx := startWith(t, "", pinRing)
 	c := relayClient{n, ctx}
 	message, err := proto.Marshal(wrapperspb.Bytes([]byte("hello")))
 	if err != nil {
@@ -106,6 +106,51 @@ func TestRelayClient(t *testing.T) {
 	}
 	c.checkLoad()
 	c.checkFailures()
+	c.checkSimulated()
+}
+
+// simulatedRing are two public keys; the second one's secret is 2.
+var simulatedRing = []string{
+	"0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+	"02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
+}
+
+func pinRing(_ string, config map[string]any) {
+	if relayer, ok := config["relayer"].(map[string]any); ok {
+		relayer["simulation"] = map[string]any{"enabled": true, "identities": []any{map[string]any{
+			"key_id": "healthcheck", "enabled": true, "app_pubkey_hex": simulatedRing[0], "gateway_pubkeys_hex": []any{simulatedRing[1]},
+		}}}
+	}
+}
+
+// checkSimulated tries a relayer without stake. Nothing of it is published.
+func (c relayClient) checkSimulated() {
+	c.t.Helper()
+	m := c.Manifest()
+	keyFile := filepath.Join(c.t.TempDir(), "simulated.key")
+	if err := os.WriteFile(keyFile, []byte(strings.Repeat("0", 63)+"2\n"), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	published := c.metric(c.ctx, "relayer-1", "ha_relayer_relays_published_total")
+	simulate := func(key string) []byte {
+		cmd := exec.CommandContext(c.ctx, binary(c.t, "raftminer"), "relay", "jsonrpc", "eth_chainId", "-o", "json", "--simulate", key,
+			"--app-pubkey", simulatedRing[0], "--key-file", keyFile, "--service", "eth", "--supplier", m.Suppliers[0].Address,
+			"--url", m.Relayers[0].URLs["jsonrpc"], "--node", m.GRPCURL)
+		out, _ := cmd.Output() // what is wrong is in it
+		return out
+	}
+	if out := simulate("healthcheck"); !strings.Contains(string(out), "0x2329") {
+		c.t.Errorf("a simulated relay: %s", out)
+	}
+	if out := simulate("nobody"); !strings.Contains(string(out), "no simulation key") {
+		c.t.Errorf("a simulated relay for another key: %s", out)
+	}
+	if n := c.metric(c.ctx, "relayer-1", "ha_relayer_simulated_relays_total"); n != 2 {
+		c.t.Errorf("%g simulated relays are counted, want 2", n)
+	}
+	if n := c.metric(c.ctx, "relayer-1", "ha_relayer_relays_published_total"); n != published {
+		c.t.Errorf("%g relays were published by simulation", n-published)
+	}
 }
 
 func (c relayClient) checkLoad() {

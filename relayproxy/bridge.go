@@ -24,14 +24,16 @@ type bridge struct {
 	member  *pool.Member // whose the backend is
 	session *sessiontypes.SessionHeader
 	key     string // supplier
-	pairs   pairs
-	ctx     context.Context
-	end     context.CancelCauseFunc
-	goodbye sync.Once
+
+	simulate []byte // as incoming has it
+	pairs    pairs
+	ctx      context.Context
+	end      context.CancelCauseFunc
+	goodbye  sync.Once
 }
 
-func newBridge(s *Server, conn *websocket.Conn) *bridge {
-	b := &bridge{server: s, client: newSocket(conn, s.pipeline.maxRequestBody)}
+func newBridge(s *Server, conn *websocket.Conn, simulate []byte) *bridge {
+	b := &bridge{server: s, simulate: simulate, client: newSocket(conn, s.pipeline.maxRequestBody)}
 	b.pairs.held = s.pipeline.admission.hold()
 	b.ctx, b.end = context.WithCancelCause(s.sockets.ctx)
 	return b
@@ -110,7 +112,7 @@ func (b *bridge) take(h *held, kind int, frame []byte) (*relay, *Refusal) {
 	if refusal := h.enter(); refusal != nil {
 		return nil, refusal
 	}
-	r, refusal := b.server.pipeline.admit(b.ctx, frame, rpcTypeWebSocket, time.Now())
+	r, refusal := b.server.pipeline.admit(b.ctx, incoming{body: frame, rpcType: rpcTypeWebSocket, simulate: b.simulate, arrived: time.Now()})
 	if refusal == nil {
 		refusal = b.forward(r, kind)
 	}
@@ -197,7 +199,7 @@ func (b *bridge) nextFromBackend() error {
 	if err := b.client.write(kind, reply); err != nil {
 		return err
 	}
-	r.route.metrics.serve(http.StatusOK, time.Since(r.arrived))
+	r.served(http.StatusOK)
 	return nil
 }
 

@@ -15,6 +15,7 @@ type Config struct {
 	// OverServicing serves, and does not mine, what is over an application's budget.
 	OverServicing bool
 	Limits        Limits
+	Simulation    Simulation
 }
 
 // Service is one on-chain service and where its requests go.
@@ -53,7 +54,7 @@ func (s Service) withDefaults() Service {
 
 // withDefaults returns c completed, or says what is wrong with it.
 func (c Config) withDefaults() (Config, error) {
-	out := Config{OverServicing: c.OverServicing, Limits: c.Limits, Services: make(map[string]Service, len(c.Services))}
+	out := Config{OverServicing: c.OverServicing, Limits: c.Limits, Simulation: c.Simulation, Services: make(map[string]Service, len(c.Services))}
 	for _, id := range slices.Sorted(maps.Keys(c.Services)) {
 		s := c.Services[id].withDefaults()
 		if len(s.Backends) == 0 {

@@ -1,8 +1,6 @@
 package relayproxy
 
 import (
-	"time"
-
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
@@ -14,21 +12,22 @@ import (
 // asks the chain nothing and computes nothing expensive, so it is all that
 // junk costs. The relay is returned with a refusal too when there is a session
 // header to answer with.
-func (p *pipeline) decode(body, rpcType []byte, arrived time.Time) (*relay, *Refusal) {
+func (p *pipeline) decode(in incoming) (*relay, *Refusal) {
+	body := in.body
 	if len(body) == 0 {
 		return nil, refuse(ReasonMalformed, "empty body")
 	}
 	if len(body) > p.maxRequestBody {
 		return nil, refuse(ReasonRequestTooLarge, "%d bytes, at most %d are taken", len(body), p.maxRequestBody)
 	}
-	r := &relay{arrived: arrived}
+	r := &relay{arrived: in.arrived}
 	if err := r.req.Unmarshal(body); err != nil {
 		return nil, refuseFor(ReasonMalformed, err, "the body is not a RelayRequest")
 	}
 	if refusal := validateBasic(&r.req); refusal != nil {
 		return r, refusal
 	}
-	return r, p.resolve(r, len(body), rpcType)
+	return r, p.resolve(r, len(body), in.rpcType)
 }
 
 // resolve finds the backend and the signing key of a request.

@@ -29,7 +29,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte{}, []byte("9"))
 	f.Add([]byte{0x0a, 0x02, 0x0a, 0x00}, []byte("4"))
 	f.Fuzz(func(t *testing.T, body, rpcType []byte) {
-		r, refusal := p.decode(body, rpcType, time.Now())
+		r, refusal := p.decode(incoming{body: body, rpcType: rpcType, arrived: time.Now()})
 		if refusal == nil && (r == nil || r.route == nil || r.key == nil) {
 			t.Fatal("accepted a request without a route or a key")
 		}

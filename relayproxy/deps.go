@@ -2,6 +2,7 @@ package relayproxy
 
 import (
 	"context"
+	"time"
 
 	sessiontypes "github.com/pokt-network/poktroll/x/session/types"
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
@@ -44,6 +45,12 @@ type Meter interface {
 	// meter.ErrOverBudget when there is none left, and meter.ErrUnavailable when
 	// nobody can tell.
 	Reserve(ctx context.Context, ref chain.SessionRef, windows chain.Windows) (meter.Charge, error)
+}
+
+// Seen remembers what was seen, on all relayers.
+type Seen interface {
+	// First reports whether nobody has seen key before, and remembers it for so long.
+	First(ctx context.Context, key [32]byte, keep time.Duration) (bool, error)
 }
 
 // Verifier checks a relay signature against the expected ring.

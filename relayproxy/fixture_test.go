@@ -45,6 +45,7 @@ type world struct {
 	chain    *fakeChain
 	stream   *fakeStream
 	ledger   *fakeLedger
+	seen     fakeSeen
 	meter    *meter.Meter
 	started  func(s *Server) // when set, start calls it
 	supplier *chain.SupplierKey
@@ -198,7 +199,7 @@ func (w *world) server() *Server {
 	s, err := New(w.config, Deps{
 		Signers: w.signers,
 		Head:    w.chain, Sessions: w.chain, Services: w.chain,
-		Verifier: ring.NewVerifier(), Publisher: w.stream, Meter: w.meter,
+		Verifier: ring.NewVerifier(), Publisher: w.stream, Meter: w.meter, Seen: &w.seen,
 		Registerer: w.registry, Log: zap.NewNop(),
 	})
 	if err != nil {
@@ -435,5 +436,5 @@ func (b *fakeBackend) handle(h fasthttp.RequestHandler) {
 func (p *pipeline) serveOne(ctx context.Context, body []byte) (answer, *relay, *Refusal) {
 	h := p.admission.hold()
 	defer h.leave()
-	return p.serveBody(ctx, h, body, nil, time.Now())
+	return p.serveBody(ctx, h, incoming{body: body, arrived: time.Now()})
 }

@@ -36,13 +36,10 @@ func (s *Server) handleGRPC(_ any, ctx context.Context, decode func(any) error, 
 	if err := decode(&body); err != nil {
 		return nil, err
 	}
-	var rpcType []byte
-	if values := metadata.ValueFromIncomingContext(ctx, headerRPCType); len(values) > 0 {
-		rpcType = []byte(values[0])
-	}
+	in := incoming{body: body, rpcType: fromMetadata(ctx, headerRPCType), simulate: fromMetadata(ctx, headerSimulation), arrived: time.Now()}
 	h := s.pipeline.admission.hold()
 	defer h.leave()
-	out, r, refusal := s.pipeline.serveBody(ctx, h, body, rpcType, time.Now())
+	out, r, refusal := s.pipeline.serveBody(ctx, h, in)
 	if refusal == nil && out.stream != nil {
 		out.stream.exchange.close()
 		refusal = refuse(ReasonUnsupportedTransport, "event streams are not served over gRPC")
@@ -51,6 +48,14 @@ func (s *Server) handleGRPC(_ any, ctx context.Context, decode func(any) error, 
 		out.reply = s.refuse(r, refusal)
 	}
 	return &out.reply, nil
+}
+
+// fromMetadata is what a client sent under a name.
+func fromMetadata(ctx context.Context, name string) []byte {
+	if values := metadata.ValueFromIncomingContext(ctx, name); len(values) > 0 {
+		return []byte(values[0])
+	}
+	return nil
 }
 
 // bytesCodec passes messages through as they are.

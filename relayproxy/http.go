@@ -53,7 +53,10 @@ func (s *Server) serveHTTP(until context.Context, ctx *fasthttp.RequestCtx, h *h
 	if refusal != nil {
 		return answer{}, nil, refusal
 	}
-	return s.pipeline.serve(until, h, body, ctx.Request.Header.Peek(headerRPCType), arrived)
+	header := &ctx.Request.Header
+	return s.pipeline.serve(until, h, incoming{
+		body: body, rpcType: header.Peek(headerRPCType), simulate: header.Peek(headerSimulation), arrived: arrived,
+	})
 }
 
 // readBody reads the request as it comes. The rest of one that is refused is read

@@ -25,6 +25,7 @@ type pipeline struct {
 	throttle       *throttle
 	meter          Meter
 	overServicing  bool
+	simulation     *simulation // nil: none
 }
 
 // publishTimeout bounds publishing, and is over before a gateway gives up: it
@@ -34,22 +35,28 @@ const publishTimeout = 800 * time.Millisecond
 // admit decodes and verifies a request, and charges for it: who gets a relay without a
 // refusal must settle it or refund its charge. Nothing is kept of body. On refusal the
 // relay may still be non-nil, to answer with its session header.
-func (p *pipeline) admit(ctx context.Context, body, rpcType []byte, arrived time.Time) (*relay, *Refusal) {
-	r, refusal := p.decode(body, rpcType, arrived)
+func (p *pipeline) admit(ctx context.Context, in incoming) (*relay, *Refusal) {
+	r, refusal := p.decode(in)
 	if refusal != nil {
-		return r, refusal
-	}
-	r.route.metrics.received.Inc()
-	if refusal := p.throttle.empty(r, arrived); refusal != nil {
 		return r, refusal
 	}
 	ctx, cancel := context.WithDeadline(ctx, r.deadline)
 	defer cancel()
+	if len(in.simulate) > 0 && p.simulation != nil {
+		if refusal = p.verifySimulated(ctx, r, string(in.simulate)); refusal != nil {
+			p.simulation.refused.Inc()
+		}
+		return r, refusal
+	}
+	r.route.metrics.received.Inc()
+	if refusal := p.throttle.empty(r, in.arrived); refusal != nil {
+		return r, refusal
+	}
 	began := time.Now()
 	refusal = p.verify(ctx, r)
 	r.route.metrics.validation.Observe(time.Since(began).Seconds())
 	if refusal == nil {
-		refusal = p.throttle.take(r, arrived)
+		refusal = p.throttle.take(r, in.arrived)
 	}
 	if refusal == nil {
 		r.charge, refusal = p.reserve(ctx, r)
@@ -65,11 +72,17 @@ type answer struct {
 
 // serve is the whole life of a relay that is one request to its backend. What it has
 // in memory is counted in h, which the caller gives back when it has sent the answer.
-func (p *pipeline) serve(ctx context.Context, h *held, body, rpcType []byte, arrived time.Time) (answer, *relay, *Refusal) {
+func (p *pipeline) serve(ctx context.Context, h *held, in incoming) (answer, *relay, *Refusal) {
 	if refusal := h.enter(); refusal != nil {
 		return answer{}, nil, refusal
 	}
-	r, refusal := p.admit(ctx, body, rpcType, arrived)
+	if len(in.simulate) > 0 && p.simulation != nil {
+		if !p.simulation.inFlight.take() {
+			return answer{}, nil, &Refusal{Reason: ReasonRateLimited, Detail: "too many simulated relays"}
+		}
+		defer p.simulation.inFlight.give()
+	}
+	r, refusal := p.admit(ctx, in)
 	if refusal != nil {
 		return answer{}, r, refusal
 	}
@@ -85,11 +98,11 @@ func (p *pipeline) serve(ctx context.Context, h *held, body, rpcType []byte, arr
 }
 
 // serveBody is serve for a body that was read without being counted.
-func (p *pipeline) serveBody(ctx context.Context, h *held, body, rpcType []byte, arrived time.Time) (answer, *relay, *Refusal) {
-	if refusal := h.grow(len(body)); refusal != nil {
+func (p *pipeline) serveBody(ctx context.Context, h *held, in incoming) (answer, *relay, *Refusal) {
+	if refusal := h.grow(len(in.body)); refusal != nil {
 		return answer{}, nil, refusal
 	}
-	return p.serve(ctx, h, body, rpcType, arrived)
+	return p.serve(ctx, h, in)
 }
 
 // respond asks the backend of an admitted relay and settles it.
@@ -115,7 +128,7 @@ func (p *pipeline) respond(ctx context.Context, r *relay) (answer, *Refusal) {
 	status := e.res.StatusCode()
 	reply, refusal := p.settle(ctx, r, payload, status)
 	if refusal == nil {
-		r.route.metrics.serve(status, time.Since(r.arrived))
+		r.served(status)
 	}
 	return answer{reply: reply}, refusal
 }
@@ -128,7 +141,7 @@ func (p *pipeline) respondGRPC(ctx context.Context, r *relay) (answer, *Refusal)
 	}
 	reply, refusal := p.settle(ctx, r, payload, status)
 	if refusal == nil {
-		r.route.metrics.serve(status, time.Since(r.arrived))
+		r.served(status)
 	}
 	return answer{reply: reply}, refusal
 }

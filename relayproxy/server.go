@@ -29,6 +29,7 @@ type Deps struct {
 	Verifier   Verifier
 	Publisher  Publisher
 	Meter      Meter // nil: no relay is charged for
+	Seen       Seen  // for simulated relays
 	Registerer prometheus.Registerer
 	Log        *zap.Logger
 }
@@ -68,6 +69,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register relayer metrics: %w", err)
 	}
+	simulated, err := newSimulation(cfg.Simulation, deps.Seen, deps.Registerer)
+	if err != nil {
+		return nil, err
+	}
 	table, err := newRoutes(cfg, m, deps.Log)
 	if err != nil {
 		return nil, err
@@ -80,6 +85,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 			routes: table, maxRequestBody: cfg.maxRequestBody(), signers: deps.Signers, head: deps.Head,
 			sessions: deps.Sessions, services: deps.Services, verifier: deps.Verifier, publisher: deps.Publisher,
 			admission: bounds, throttle: newThrottle(cfg.Limits), meter: deps.Meter, overServicing: cfg.OverServicing,
+			simulation: simulated,
 		},
 		refusals: newRefusals(m, deps.Log), metrics: m, sockets: newSockets(cfg.Limits), connections: clients,
 	}

@@ -75,7 +75,7 @@ func (p *pipeline) openStream(ctx context.Context, r *relay, e *exchange) (answe
 		e.close()
 		return answer{}, refusal
 	}
-	r.route.metrics.serve(e.res.StatusCode(), time.Since(r.arrived))
+	r.served(e.res.StatusCode())
 	return answer{reply: reply, stream: s}, nil
 }
 

@@ -101,6 +101,11 @@ func (p *pipeline) verifySignature(ctx context.Context, r *relay) *Refusal {
 		}
 		return refuseFor(ReasonChain, err, "the application's ring is not known")
 	}
+	return p.verifyRing(r, ring)
+}
+
+// verifyRing checks the signature against a ring.
+func (p *pipeline) verifyRing(r *relay, ring [][]byte) *Refusal {
 	digest, err := digestOf(&r.req)
 	if err != nil {
 		return refuseFor(ReasonMalformed, err, "the request cannot be hashed")

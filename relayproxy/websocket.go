@@ -1,6 +1,7 @@
 package relayproxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -87,10 +88,11 @@ func (s *Server) handleWebSocket(ctx *fasthttp.RequestCtx) {
 		ctx.Error(refusal.message(), refusal.Reason.handshakeStatus())
 		return
 	}
+	simulate := bytes.Clone(ctx.Request.Header.Peek(headerSimulation))
 	upgrader := websocket.FastHTTPUpgrader{CheckOrigin: func(*fasthttp.RequestCtx) bool { return true }}
 	err := upgrader.Upgrade(ctx, func(conn *websocket.Conn) {
 		defer s.sockets.leave()
-		newBridge(s, conn).run()
+		newBridge(s, conn, simulate).run()
 	})
 	if err != nil { // Upgrade has answered
 		s.sockets.leave()

@@ -40,6 +40,9 @@ type relayOptions struct {
 	answers      int
 	timeout      time.Duration
 	output       string
+	simulate     string
+	appKey       string
+	gatewayKeys  []string
 
 	load        bool
 	count       int
@@ -69,6 +72,9 @@ supplier's signature, the hash of the payload, the session header. Relays are ch
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "header inside the relay, as 'Name: value'")
 	f.DurationVar(&o.timeout, "timeout", 15*time.Second, "for one relay")
 	f.StringVarP(&o.output, "output", "o", "table", "table or json")
+	f.StringVar(&o.simulate, "simulate", "", "send simulated relays, for the ring that the relayer has pinned under this id")
+	f.StringVar(&o.appKey, "app-pubkey", "", "with --simulate, instead of --app: compressed public key of the ring's application, in hex digits")
+	f.StringSliceVar(&o.gatewayKeys, "gateway-pubkeys", nil, "with --simulate: compressed public keys of the ring's gateways; default: that of --key-file")
 	f.BoolVar(&o.load, "load", false, "send many relays and tell how long they took")
 	f.IntVar(&o.count, "count", 100, "relays of a load")
 	f.Float64Var(&o.rps, "rps", 0, "relays a second of a load; 0 is as fast as answers come")
@@ -100,7 +106,9 @@ func (o *relayOptions) check() error {
 	switch {
 	case o.output != "table" && o.output != "json":
 		return usageError{fmt.Errorf("-o must be table or json, not %q", o.output)}
-	case o.app == "" || o.service == "" || o.keyFile == "":
+	case o.simulate != "" && (o.appKey == "" || o.service == "" || o.keyFile == "" || o.supplier == "" || o.url == ""):
+		return usageError{errors.New("--simulate needs --app-pubkey, --service, --key-file, --supplier and --url")}
+	case o.simulate == "" && (o.app == "" || o.service == "" || o.keyFile == ""):
 		return usageError{errors.New("--app, --service and --key-file are required")}
 	case (o.node == "") == (o.config == ""):
 		return usageError{errors.New("one of --node and --config is required")}
@@ -153,7 +161,7 @@ func (o *relayOptions) client() (*gateway.Client, func(), error) {
 	if err != nil {
 		return nil, nil, usageError{err}
 	}
-	client, err := gateway.New(conn, secret)
+	client, err := gateway.NewSimulated(conn, secret, o.simulate)
 	if err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
@@ -215,7 +223,23 @@ func (o *relayOptions) suppliers(s *gateway.Session) ([]string, error) {
 
 // session is the one of now.
 func (o *relayOptions) session(ctx context.Context, client *gateway.Client) (*gateway.Session, error) {
+	if o.simulate != "" {
+		return o.simulatedSession(client)
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	return client.Session(ctx, o.app, o.service, 0)
+}
+
+// simulatedSession is on no chain.
+func (o *relayOptions) simulatedSession(client *gateway.Client) (*gateway.Session, error) {
+	var keys [][]byte
+	for _, text := range append([]string{o.appKey}, o.gatewayKeys...) {
+		key, err := hex.DecodeString(text)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("public key %q: %w", text, err)}
+		}
+		keys = append(keys, key)
+	}
+	return client.SimulatedSession(keys[0], keys[1:], o.service, o.supplier)
 }

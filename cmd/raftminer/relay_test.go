@@ -36,6 +36,7 @@ func TestRelayUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"jsonrpc"}, "--app, --service and --key-file are required"},
+		{append([]string{"jsonrpc", "--simulate", "key"}, all...), "--simulate needs --app-pubkey"},
 		{append([]string{"jsonrpc", "-o", "csv"}, all...), "-o must be table or json"},
 		{append([]string{"jsonrpc", "--config", "x"}, all...), "one of --node and --config"},
 		{append([]string{"jsonrpc", "--load", "--count", "0"}, all...), "--count and --concurrency must be positive"},

@@ -54,7 +54,7 @@ func runRelayer(ctx context.Context, path string) error {
 	}
 	server, err := relayproxy.New(serviceConfig(c.cfg), relayproxy.Deps{
 		Signers: signers{c.keys}, Head: c.feed, Sessions: c.chain, Services: c.chain, Verifier: ring.NewVerifier(ring.WithMetrics(c.registry), ring.WithLog(c.log)),
-		Publisher: held, Meter: budgets, Registerer: c.registry, Log: c.log,
+		Publisher: held, Meter: budgets, Seen: seenInRedis{c.redis, c.names}, Registerer: c.registry, Log: c.log,
 	})
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 func serviceConfig(cfg *config.Config) relayproxy.Config {
 	out := relayproxy.Config{
 		Services: make(map[string]relayproxy.Service), OverServicing: cfg.Relayer.RelayMeter.OverServicing,
-		Limits: limits(cfg.Relayer.Limits),
+		Limits: limits(cfg.Relayer.Limits), Simulation: simulation(cfg.Relayer.Simulation),
 	}
 	for id, s := range cfg.Services {
 		service := relayproxy.Service{

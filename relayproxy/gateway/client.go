@@ -23,6 +23,8 @@ type Client struct {
 	key  dleqtypes.Scalar
 	http *http.Client
 
+	simulate string // id of the pinned key; "" sends real relays
+
 	mu   sync.Mutex
 	keys map[string]cryptotypes.PubKey // by address: a key on chain never changes
 }

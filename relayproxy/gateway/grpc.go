@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
@@ -25,6 +26,9 @@ func (c *Client) Invoke(
 		return nil, fmt.Errorf("encode relay request: %w", err)
 	}
 	ctx = metadata.AppendToOutgoingContext(ctx, "rpc-type", strconv.Itoa(int(rpcType)))
+	if c.simulate != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, strings.ToLower(headerSimulation), c.simulate)
+	}
 	var reply []byte
 	if err := conn.Invoke(ctx, sendRelay, &body, &reply, grpc.ForceCodecV2(rawCodec{})); err != nil {
 		return nil, fmt.Errorf("relay over gRPC: %w", err)

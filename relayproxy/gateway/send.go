@@ -75,6 +75,7 @@ func (c *Client) open(ctx context.Context, target string, body []byte, rpcType s
 		return nil, fmt.Errorf("relay to %s: %w", target, err)
 	}
 	post.Header.Set("Content-Type", "application/octet-stream")
+	c.mark(post.Header)
 	if rpcType != 0 {
 		post.Header.Set("Rpc-Type", strconv.Itoa(int(rpcType)))
 	}

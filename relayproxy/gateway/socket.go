@@ -22,9 +22,11 @@ type Socket struct {
 
 // Dial opens a WebSocket at target, which may be an http URL.
 func (c *Client) Dial(ctx context.Context, target string, s *Session, supplier string) (*Socket, error) {
-	conn, res, err := websocket.DefaultDialer.DialContext(ctx, "ws"+strings.TrimPrefix(target, "http"), http.Header{
+	header := http.Header{
 		"Rpc-Type": {"2"}, "Target-Service-Id": {s.Header.ServiceId}, "App-Address": {s.Header.ApplicationAddress},
-	})
+	}
+	c.mark(header)
+	conn, res, err := websocket.DefaultDialer.DialContext(ctx, "ws"+strings.TrimPrefix(target, "http"), header)
 	if err != nil {
 		return nil, fmt.Errorf("WebSocket to %s: %w", target, err)
 	}
