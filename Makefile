@@ -73,8 +73,8 @@ test-clock: ## set the clocks of leading miners while relays flow; builds everyt
 
 test-claims: ## 20 suppliers, five services, ten sessions, proofs of some; also with a leader killed every 2 s
 	scripts/deps.sh
-	go build -race -tags failpoints -o bin/test/ ./cmd/raftminer ./cmd/raftctl
-	RAFTMINER_CLAIMS_SUPPLIERS=20 RAFTMINER_CLAIMS_SESSIONS=10 RAFTMINER_TEST_BIN=$(CURDIR)/bin/test go test -count=1 -timeout 40m -parallel 1 -run TestClaimsMixed -v ./e2e
+	go build -tags failpoints -o bin/claims/ ./cmd/raftminer ./cmd/raftctl
+	RAFTMINER_CLAIMS_SUPPLIERS=20 RAFTMINER_CLAIMS_SESSIONS=10 RAFTMINER_TEST_BIN=$(CURDIR)/bin/claims go test -count=1 -timeout 40m -parallel 1 -run TestClaimsMixed -v ./e2e
 
 test-drain: ## stop relayers under load, 20 times; nothing may fail or stay unpublished
 	scripts/deps.sh
