@@ -246,9 +246,14 @@ func TestKeyring(t *testing.T) {
 	const passphrase = "hush hush"
 	t.Setenv("TEST_KEYRING", passphrase)
 	t.Setenv("TEST_KEYRING_WRONG", "hush hushed")
+	made := t.TempDir() // once: its hashes are slow
+	makeKeyring(t, "test", made, passphrase, 2)
+	makeKeyring(t, "file", made, passphrase, 2)
 	source := func(backend string, k Keyring, damage ...string) func(*testing.T, string) Source {
 		return func(t *testing.T, dir string) Source {
-			makeKeyring(t, backend, dir, passphrase, 2)
+			if err := os.CopyFS(dir, os.DirFS(made)); err != nil {
+				t.Fatal(err)
+			}
 			for _, name := range damage {
 				write(t, filepath.Join(dir, "keyring-"+backend, name), "half")
 			}

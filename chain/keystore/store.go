@@ -17,9 +17,10 @@ import (
 const (
 	// lookEvery is how often the sources are looked at.
 	lookEvery = time.Second
-	// retryLooks is how many looks later a source that had a problem is read again,
-	// changed or not: its trouble may have been the file system's.
-	retryLooks = 30
+	// Sources that had a problem are read again after so many looks, changed or not:
+	// their trouble may have been the file system's. Each time that it is the same,
+	// the next one is twice as far, since reading a keyring takes a minute of a core.
+	retryLooks, maxRetryLooks = 30, 960
 )
 
 // ErrNoKey: no source has a key that can be used.
@@ -62,6 +63,7 @@ type Store struct {
 	watcher  watcher
 	trouble  string // problems that were told last
 	looks    int    // since the sources were read with a problem; 0: without one
+	patience int    // how many looks until they are read again
 }
 
 // Open reads the keys. The store is of use if there is one; what is wrong with
@@ -133,7 +135,7 @@ func (s *Store) look(over Over) {
 	if s.looks > 0 {
 		s.looks++
 	}
-	if s.watcher.changed(s.settings.watched()) || s.looks > retryLooks {
+	if s.watcher.changed(s.settings.watched()) || s.looks > s.patience {
 		s.reload()
 	}
 }
@@ -218,8 +220,9 @@ func (s *Store) report(found Loaded, c changes) {
 	if len(found.Twice) > 0 {
 		trouble += found.Twice[0]
 	}
+	s.patience = min(2*s.patience, maxRetryLooks)
 	if trouble != s.trouble {
-		s.trouble = trouble
+		s.trouble, s.patience = trouble, retryLooks
 		for _, p := range found.Problems {
 			s.Log.Error("keys: no key is taken away because of this", zap.String("reason", string(p.Reason)), zap.Error(p))
 		}

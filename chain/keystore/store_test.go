@@ -146,6 +146,33 @@ func TestNothingUnreadableTakesAKeyAway(t *testing.T) {
 	}
 }
 
+func TestASourceThatStaysBrokenIsReadLessAndLess(t *testing.T) {
+	w := newWorld(t, 1)
+	w.write("")
+	w.settle()
+	var reads []int // the looks before each
+	for looks := 1; len(reads) < 8; looks++ {
+		before := w.refused(ReasonEmpty)
+		if w.look(); w.refused(ReasonEmpty) > before {
+			reads = append(reads, looks)
+			looks = 0
+		}
+	}
+	for i := 1; i < len(reads); i++ {
+		if reads[i] < reads[i-1] || reads[i] > maxRetryLooks {
+			t.Fatalf("read again after %v looks", reads)
+		}
+	}
+	if reads[0] > retryLooks || reads[7] != maxRetryLooks {
+		t.Errorf("read again after %v looks, want from %d to %d", reads, retryLooks, maxRetryLooks)
+	}
+	w.write("junk")
+	w.settle()
+	if got := w.refused(ReasonMalformed); got != 1 {
+		t.Errorf("a change was not looked at: %g", got)
+	}
+}
+
 func TestARemovedKeyIsRetired(t *testing.T) {
 	w := newWorld(t, 1, 2)
 	w.write(lines(1))

@@ -2,15 +2,19 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"filippo.io/age"
+	"go.uber.org/zap"
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/chain/keystore"
@@ -111,6 +115,53 @@ func TestValidateKeys(t *testing.T) {
 	}
 	if strings.Contains(err.Error()+out.String(), testSecret(2)[:10]) || strings.Contains(err.Error(), testSecret(3)[:10]) {
 		t.Errorf("a secret shows: %v", err)
+	}
+}
+
+// On SIGHUP a process reads its configuration again for the keys: what is retired, and
+// which sources there are. A configuration with a problem changes nothing.
+func TestKeysFollowTheConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "raftminer.yaml")
+	configure := func(keys string) {
+		t.Helper()
+		writeSecret(t, path, []byte(strings.Replace(fmt.Sprintf(minimalConfig, "localhost:6379"), "{keys_file: keys.yaml}", keys, 1)))
+	}
+	writeSecret(t, filepath.Join(dir, "keys.yaml"), keysYAML(0, 2))
+	writeSecret(t, filepath.Join(dir, "more", "key"), []byte(testSecret(2)))
+	configure("{keys_file: keys.yaml, hot_reload_enabled: false}")
+	c := &common{feed: chain.NewFeed(nil, zap.NewNop()), log: zap.NewNop(), registry: newRegistry()}
+	store, err := keystore.Open(c.keyOptions(path, config.RoleRelayer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangUp, ended := make(chan os.Signal), make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
+	go func() { defer close(ended); store.Run(ctx, hangUp, func(string, int64) bool { return false }) }()
+	defer func() { stop(); <-ended }()
+	address := func(n int) string {
+		secret, _ := hex.DecodeString(testSecret(n))
+		key, err := chain.NewSupplierKey(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key.Address()
+	}
+	for _, step := range []struct {
+		keys string
+		want map[string]bool // retired, by address
+	}{
+		{"{keys_file: keys.yaml, hot_reload_enabled: false, retired: [" + address(1) + "]}", map[string]bool{address(0): false, address(1): true}},
+		{"{keys_file: keys.yaml, retird: []}", map[string]bool{address(0): false, address(1): true}},
+		{"{keys_file: keys.yaml, keys_dir: more}", map[string]bool{address(0): false, address(1): false, address(2): false}},
+		{"{keys_dir: more}", map[string]bool{address(0): true, address(1): true, address(2): false}},
+	} {
+		configure(step.keys)
+		hangUp <- syscall.SIGHUP
+		hangUp <- syscall.SIGHUP // taken when the first one is done
+		if got := store.Suppliers(); !maps.Equal(got, step.want) {
+			t.Errorf("%s: got %v, want %v", step.keys, got, step.want)
+		}
 	}
 }
 
