@@ -19,11 +19,13 @@ import (
 	tokenomicstypes "github.com/pokt-network/poktroll/x/tokenomics/types"
 
 	"github.com/raftminer/raftminer/e2e/devnet"
+	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
 )
 
-// While relays flow, the keys file is emptied, gets a key more, and loses it again.
-// The emptied file changes nothing; the new supplier earns; the one that was taken
-// away is paid for all that it served, and serves no later session.
+// While relays flow, the keys file is emptied, gets a key more beside something that is
+// none, and loses it again. The emptied file changes nothing; the new supplier earns;
+// the one that was taken away is paid for all that it served, and serves no later
+// session.
 func TestClaimsKeysReload(t *testing.T) {
 	n, ctx := startOptions(t, devnet.Options{Keys: 2})
 	suppliers := n.Chain().Actors().Suppliers
@@ -31,18 +33,19 @@ func TestClaimsKeysReload(t *testing.T) {
 	flowing := n.driveAside(ctx, devnet.DriveOptions{Until: enough})
 	defer stop.Do(func() { close(enough) })
 
-	n.writeKeys()
+	n.writeKeys(nil)
 	for _, p := range n.processes() {
 		n.await(ctx, p.Name+" refuses the emptied file", func() bool { return n.metric(ctx, p.Name, "ha_keys_load_errors_total") > 0 })
 	}
 	n.awaitKeys(ctx, "ha_keys_supplier_keys_active", 2)
 
-	n.writeKeys(0, 1, 2)
+	junk := pocketchain.Account{Key: &secp256k1.PrivKey{Key: []byte("half a key")}}
+	n.writeKeys(slices.Concat(suppliers[:1], []pocketchain.Account{junk}, suppliers[1:]))
 	n.awaitKeys(ctx, "ha_keys_supplier_keys_active", 3)
 	n.checkDoctor(ctx)
 	n.nextSession(ctx)
 
-	n.writeKeys(0, 1)
+	n.writeKeys(suppliers[:2])
 	n.awaitKeys(ctx, "ha_keys_supplier_keys_retired", 1)
 	n.awaitKeys(ctx, "ha_keys_supplier_keys_active", 2)
 	last := n.nextSession(ctx)
@@ -70,9 +73,9 @@ func TestClaimsKeysReload(t *testing.T) {
 func (n *network) checkDoctor(ctx context.Context) {
 	n.t.Helper()
 	relayer := n.Manifest().Relayers[0].Config
-	healthy, err := exec.CommandContext(ctx, binary(n.t, "raftminer"), "doctor", "-c", relayer, "-o", "json").Output()
-	if strings.Contains(string(healthy), "supplier") || strings.Contains(string(healthy), "full node") {
-		n.t.Errorf("the doctor says of a healthy network: %s (%v)", healthy, err)
+	found, err := exec.CommandContext(ctx, binary(n.t, "raftminer"), "doctor", "-c", relayer, "-o", "json").Output()
+	if strings.Contains(string(found), "supplier") || !strings.Contains(string(found), "keys[1]: is not a key") || strings.Contains(string(found), "full node") {
+		n.t.Errorf("the doctor says of a network with one bad entry: %s (%v)", found, err)
 	}
 	stranger := secp256k1.GenPrivKey()
 	folder := n.t.TempDir()
@@ -104,15 +107,9 @@ func (n *network) checkDoctor(ctx context.Context) {
 	}
 }
 
-// writeKeys replaces the keys file by one with these suppliers.
-func (n *network) writeKeys(numbers ...int) {
+func (n *network) writeKeys(suppliers []pocketchain.Account) {
 	n.t.Helper()
-	suppliers := n.Chain().Actors().Suppliers
-	picked := suppliers[:0:0]
-	for _, number := range numbers {
-		picked = append(picked, suppliers[number])
-	}
-	if err := n.WriteKeys(picked...); err != nil {
+	if err := n.WriteKeys(suppliers...); err != nil {
 		n.t.Fatal(err)
 	}
 }
