@@ -54,7 +54,9 @@ type Client struct {
 	blockHashes   *cached[int64, Block]
 	accountNumber *cached[string, uint64]
 	minGasPrice   *cached[struct{}, float64]
-	outcomes      *cached[int64, blockOutcome]
+
+	supplierParams *cached[struct{}, *suppliertypes.Params]
+	outcomes       *cached[int64, blockOutcome]
 
 	applications     *cached[string, *apptypes.Application]
 	tokenomicsParams *cached[struct{}, *tokenomicstypes.Params]
@@ -112,6 +114,7 @@ func Dial(chainID string, list []Node, opts Options) (*Client, error) {
 	c.computeUnits = newCached(k, immutableTTL, c.queryComputeUnits)
 	c.blockHashes = newCached(k, immutableTTL, c.queryBlock)
 	c.outcomes = newCached(recent, immutableTTL, c.queryOutcome)
+	c.supplierParams = newCached(one, paramsTTL, c.querySupplierParams)
 	c.minGasPrice = newCached(one, paramsTTL, c.queryMinGasPrice)
 	c.accountNumber = newCached(k, immutableTTL, c.queryAccountNumber)
 	return c, nil

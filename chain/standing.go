@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	suppliertypes "github.com/pokt-network/poktroll/x/supplier/types"
 )
@@ -15,6 +16,7 @@ const feeDenom = "upokt"
 type Standing struct {
 	Supplier  string
 	Staked    bool
+	Spare     int64    // uPOKT of its stake above what it must keep: below that it is unstaked
 	LastBlock int64    // of its last session, once it unstakes; 0 before
 	Services  []string // that it is staked for
 	Balance   int64    // uPOKT that its account can pay fees with
@@ -28,6 +30,9 @@ func (c *Client) Standing(ctx context.Context, supplier string) (Standing, error
 	switch {
 	case err == nil:
 		s.Staked, s.LastBlock = true, int64(res.Supplier.UnstakeSessionEndHeight)
+		if s.Spare, err = c.spareStake(ctx, res.Supplier.Stake); err != nil {
+			return Standing{}, err
+		}
 		for _, config := range res.Supplier.Services {
 			s.Services = append(s.Services, config.ServiceId)
 		}
@@ -50,4 +55,27 @@ func (c *Client) Standing(ctx context.Context, supplier string) (Standing, error
 		s.Balance = coin.Amount.Int64()
 	}
 	return s, nil
+}
+
+// spareStake follows poktroll x/tokenomics/keeper/settle_pending_claims.go
+// slashSupplierStake: a slashed supplier whose stake is below the minimum is unstaked.
+func (c *Client) spareStake(ctx context.Context, stake *sdk.Coin) (int64, error) {
+	params, err := c.supplierParams.get(ctx, struct{}{})
+	if err != nil {
+		return 0, err
+	}
+	least := params.GetMinStake()
+	if stake == nil || least == nil {
+		return 0, nil
+	}
+	return stake.Amount.Sub(least.Amount).Int64(), nil
+}
+
+func (c *Client) querySupplierParams(ctx context.Context, _ struct{}) (*suppliertypes.Params, error) {
+	res, err := c.supplier.Params(ctx, &suppliertypes.QueryParamsRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("query supplier params: %w", err)
+	}
+	params := res.GetParams()
+	return &params, nil
 }

@@ -26,12 +26,13 @@ type fakeChain struct {
 
 func (c *fakeChain) ProofParams(context.Context) (*prooftypes.Params, error) {
 	fee := sdk.NewCoin("upokt", sdkmath.NewInt(1000))
-	return &prooftypes.Params{ProofSubmissionFee: &fee}, c.err
+	penalty := sdk.NewCoin("upokt", sdkmath.NewInt(100))
+	return &prooftypes.Params{ProofSubmissionFee: &fee, ProofMissingPenalty: &penalty}, c.err
 }
 
 func (c *fakeChain) Standing(_ context.Context, supplier string) (chain.Standing, error) {
 	c.asked <- struct{}{}
-	s := chain.Standing{Supplier: supplier, Staked: true, Services: []string{"eth"}, Balance: 5000, PubKey: true}
+	s := chain.Standing{Supplier: supplier, Staked: true, Spare: 300, Services: []string{"eth"}, Balance: 5000, PubKey: true}
 	if change := c.change[supplier]; change != nil {
 		change(&s)
 	}
@@ -44,13 +45,15 @@ func TestWhatSuppliersLack(t *testing.T) {
 		want   []Shortcoming
 		says   string
 	}{
-		"nothing":      {func(*chain.Standing) {}, nil, ""},
-		"stake":        {func(s *chain.Standing) { s.Staked = false }, []Shortcoming{NotStaked}, "is not staked"},
-		"a future":     {func(s *chain.Standing) { s.LastBlock = 77 }, []Shortcoming{Unstaking}, "at block 77"},
-		"our services": {func(s *chain.Standing) { s.Services = []string{"sol"} }, []Shortcoming{NoService}, "staked for [sol]"},
-		"fees":         {func(s *chain.Standing) { s.Balance = 1000 }, []Shortcoming{NoFees}, "has 1000 uPOKT for fees"},
-		"public key":   {func(s *chain.Standing) { s.PubKey = false }, []Shortcoming{NoPubKey}, "no public key on chain"},
-		"everything":   {func(s *chain.Standing) { *s = chain.Standing{Supplier: s.Supplier} }, []Shortcoming{NotStaked, NoFees, NoPubKey}, "pokt1x"},
+		"nothing":        {func(*chain.Standing) {}, nil, ""},
+		"stake":          {func(s *chain.Standing) { s.Staked = false }, []Shortcoming{NotStaked}, "is not staked"},
+		"a future":       {func(s *chain.Standing) { s.LastBlock = 77 }, []Shortcoming{Unstaking}, "at block 77"},
+		"our services":   {func(s *chain.Standing) { s.Services = []string{"sol"} }, []Shortcoming{NoService}, "staked for [sol]"},
+		"fees":           {func(s *chain.Standing) { s.Balance = 1000 }, []Shortcoming{NoFees}, "has 1000 uPOKT for fees"},
+		"spare stake":    {func(s *chain.Standing) { s.Spare = 299 }, []Shortcoming{ThinStake}, "it is unstaked after 3"},
+		"no spare stake": {func(s *chain.Standing) { s.Spare = -1 }, []Shortcoming{ThinStake}, "it is unstaked after 1"},
+		"public key":     {func(s *chain.Standing) { s.PubKey = false }, []Shortcoming{NoPubKey}, "no public key on chain"},
+		"everything":     {func(s *chain.Standing) { *s = chain.Standing{Supplier: s.Supplier} }, []Shortcoming{NotStaked, NoFees, NoPubKey}, "pokt1x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &fakeChain{change: map[string]func(*chain.Standing){"pokt1x": test.change}, asked: make(chan struct{}, 9)}
@@ -70,7 +73,7 @@ func TestWhatSuppliersLack(t *testing.T) {
 			}
 		})
 	}
-	lacks := lacking(chain.Standing{Supplier: "pokt1x", Staked: true, Services: []string{"sol"}, Balance: 5, PubKey: true}, nil, 0)
+	lacks := lacking(chain.Standing{Supplier: "pokt1x", Staked: true, Services: []string{"sol"}, Balance: 5, PubKey: true}, nil, prices{})
 	if len(lacks) > 0 {
 		t.Errorf("a miner has no services of its own, got %v", lacks)
 	}

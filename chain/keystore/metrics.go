@@ -29,7 +29,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reloaded: gauge("ha_keys_last_successful_reload_timestamp_seconds", "Unix time at which every source of keys was last read without a problem."),
 		changes:  vec("ha_keys_changes_total", "Keys by what became of them.", "change"),
 		lacking: f.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "ha_keys_suppliers_lacking", Help: "Suppliers with a key here that cannot earn, by what they lack on chain.",
+			Name: "ha_keys_suppliers_lacking", Help: "Suppliers with a key here that cannot earn, or not for long, by what they lack on chain.",
 		}, []string{"lacks"}),
 		errors: vec("ha_keys_load_errors_total", "Problems with sources of keys.", "source", "reason"),
 	}

@@ -22,10 +22,11 @@ const (
 	NoService Shortcoming = "no_service"
 	NoFees    Shortcoming = "no_fees"
 	NoPubKey  Shortcoming = "no_public_key"
+	ThinStake Shortcoming = "thin_stake"
 )
 
 func shortcomings() []Shortcoming {
-	return []Shortcoming{NotStaked, Unstaking, NoService, NoFees, NoPubKey}
+	return []Shortcoming{NotStaked, Unstaking, NoService, NoFees, NoPubKey, ThinStake}
 }
 
 // Lack is a shortcoming of a supplier, and the sentence for its operator.
@@ -51,17 +52,14 @@ func Check(ctx context.Context, c Chain, suppliers, services []string) ([]Lack, 
 	if err != nil {
 		return nil, fmt.Errorf("check suppliers: %w", err)
 	}
-	fee := int64(0)
-	if coin := params.GetProofSubmissionFee(); coin != nil && coin.Amount.IsInt64() {
-		fee = coin.Amount.Int64()
-	}
+	prices := pricesOf(params)
 	lacks := make([][]Lack, len(suppliers))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(checkParallel)
 	for i, supplier := range suppliers {
 		group.Go(func() error {
 			s, err := c.Standing(ctx, supplier)
-			lacks[i] = lacking(s, services, fee)
+			lacks[i] = lacking(s, services, prices)
 			return err
 		})
 	}
@@ -71,9 +69,27 @@ func Check(ctx context.Context, c Chain, suppliers, services []string) ([]Lack, 
 	return slices.Concat(lacks...), nil
 }
 
-// lacking compares a supplier with what it needs. Fee is what the chain takes for a
-// proof, in uPOKT, besides the transaction's gas.
-func lacking(s chain.Standing, services []string, fee int64) (lacks []Lack) {
+// thin is how many missed proofs a stake should survive.
+const thin = 3
+
+// prices are what the chain takes, in uPOKT.
+type prices struct {
+	proof  int64 // for a proof, besides the transaction's gas
+	missed int64 // for a proof that is missed
+}
+
+func pricesOf(params *prooftypes.Params) (p prices) {
+	if coin := params.GetProofSubmissionFee(); coin != nil && coin.Amount.IsInt64() {
+		p.proof = coin.Amount.Int64()
+	}
+	if coin := params.GetProofMissingPenalty(); coin != nil && coin.Amount.IsInt64() {
+		p.missed = coin.Amount.Int64()
+	}
+	return p
+}
+
+// lacking compares a supplier with what it needs.
+func lacking(s chain.Standing, services []string, p prices) (lacks []Lack) {
 	add := func(what Shortcoming, format string, args ...any) {
 		lacks = append(lacks, Lack{s.Supplier, what, "supplier " + s.Supplier + " " + fmt.Sprintf(format, args...)})
 	}
@@ -86,8 +102,11 @@ func lacking(s chain.Standing, services []string, fee int64) (lacks []Lack) {
 	case !slices.ContainsFunc(s.Services, served):
 		add(NoService, "is staked for %v, and none of that is served here", s.Services)
 	}
-	if s.Balance <= fee {
-		add(NoFees, "has %d uPOKT for fees, and a proof alone costs %d: send it some, or its claims and proofs are refused", s.Balance, fee)
+	if s.Staked && s.Spare < thin*p.missed {
+		add(ThinStake, "has %d uPOKT of stake to spare, and a missed proof costs %d: it is unstaked after %d", s.Spare, p.missed, max(0, s.Spare)/p.missed+1)
+	}
+	if s.Balance <= p.proof {
+		add(NoFees, "has %d uPOKT for fees, and a proof alone costs %d: send it some, or its claims and proofs are refused", s.Balance, p.proof)
 	}
 	if !s.PubKey {
 		add(NoPubKey, "has no public key on chain, so gateways cannot check what it signs: send one transaction from it")
