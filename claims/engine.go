@@ -36,6 +36,8 @@ type Config struct {
 	GasAdjustment float64 // gas limit over simulated gas
 	MaxGas        uint64  // no transaction asks for more
 	Memo          string
+	// KeepBlocks is how long an ended session stays in the state.
+	KeepBlocks int64
 	// SkipUnprofitable leaves sessions unclaimed that cost more than they pay.
 	SkipUnprofitable bool
 }
@@ -171,7 +173,7 @@ func (e *Engine) tidy(ctx context.Context, block chain.Block, actions []Action, 
 
 // input joins the replicated sessions with those that only the trees know yet.
 func (e *Engine) input(ctx context.Context, height int64, marks *marks) (Input, error) {
-	in := Input{Height: height, Windows: make(map[int64]chain.Windows), Archives: wantedArchives(e.log.Voters())}
+	in := Input{Height: height, Windows: make(map[int64]chain.Windows), Archives: wantedArchives(e.log.Voters()), KeepBlocks: e.cfg.KeepBlocks}
 	in.Held, in.Sent = marks.snapshot()
 	known := make(map[chain.SessionKey]bool)
 	e.log.View(func(s *raftfsm.State) {

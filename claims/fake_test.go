@@ -374,7 +374,7 @@ func (r *rig) failover() {
 	if _, err := r.log.Apply(context.Background(), raftfsm.OpenEpoch{Epoch: epoch, Owner: fmt.Sprint(r.term)}); err != nil {
 		r.t.Fatal(err)
 	}
-	cfg := Config{GasPrice: rigGasPrice, MaxGasPrice: 10 * rigGasPrice, GasAdjustment: 1.5, MaxGas: 1_000_000, SkipUnprofitable: r.chain.worth != nil}
+	cfg := Config{KeepBlocks: 100, GasPrice: rigGasPrice, MaxGasPrice: 10 * rigGasPrice, GasAdjustment: 1.5, MaxGas: 1_000_000, SkipUnprofitable: r.chain.worth != nil}
 	r.Engine = New(cfg, epoch, &r.feed, r.chain, r.log, r.trees, r.keys, NewMetrics(prometheus.NewRegistry()), zap.NewNop())
 }
 

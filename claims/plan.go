@@ -15,8 +15,6 @@ const (
 	// settleGrace is how many blocks after its settlement height a claim may
 	// still be unsettled before it counts as lost.
 	settleGrace = 10
-	// forgetAfter is how many blocks an ended session stays for inspection.
-	forgetAfter = 100
 )
 
 // Input is everything a plan depends on.
@@ -28,6 +26,8 @@ type Input struct {
 	// Archives is on how many nodes the leaves of a tree should be before it is
 	// claimed.
 	Archives int
+	// KeepBlocks is how many blocks an ended session stays for inspection.
+	KeepBlocks int64
 	// Estimates are what sealed sessions bring and cost; those that are not in it
 	// are claimed whatever that is.
 	Estimates map[chain.SessionKey]Estimate
@@ -95,7 +95,7 @@ func (p *planner) session(s raftfsm.Session) {
 	case raftfsm.StageProved:
 		p.settle(s, windows)
 	default:
-		if p.Height > s.EndedHeight+forgetAfter {
+		if p.Height > s.EndedHeight+p.KeepBlocks {
 			p.one(ActionForget, s)
 		}
 	}

@@ -67,10 +67,11 @@ type scenario struct {
 func newScenario() *scenario {
 	return &scenario{
 		in: Input{
-			Windows:   make(map[int64]chain.Windows),
-			Estimates: make(map[chain.SessionKey]Estimate),
-			Held:      make(map[chain.SessionKey]bool),
-			Sent:      make(map[raftfsm.IntentKey]bool),
+			KeepBlocks: 100,
+			Windows:    make(map[int64]chain.Windows),
+			Estimates:  make(map[chain.SessionKey]Estimate),
+			Held:       make(map[chain.SessionKey]bool),
+			Sent:       make(map[raftfsm.IntentKey]bool),
 		},
 		sessions: make(map[string]raftfsm.Session),
 		intents:  make(map[string]raftfsm.Intent),

@@ -65,6 +65,8 @@ type Miner struct {
 	DataDir string `yaml:"data_dir" required:"yes" local:"yes" doc:"raft log, snapshots and the admin socket; relative to this file"`
 	Raft    Raft   `yaml:"raft"`
 	Ingest  Ingest `yaml:"ingest"`
+
+	KeepBlocks int `yaml:"keep_blocks" doc:"an ended session stays in the replicated state for so many blocks, at least 10; from then on it is in the ledger only"`
 }
 
 // Raft is the group's membership and timing.

@@ -14,7 +14,8 @@ func Default() Config {
 				Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond,
 				Lease: 250 * time.Millisecond, Commit: 20 * time.Millisecond,
 			},
-			Ingest: Ingest{FlushInterval: time.Second, FlushRelays: 4096},
+			Ingest:     Ingest{FlushInterval: time.Second, FlushRelays: 4096},
+			KeepBlocks: 100,
 		},
 		Relayer: Relayer{
 			Spool:      Spool{MaxBytes: 64 << 20},

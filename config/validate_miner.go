@@ -11,6 +11,9 @@ import (
 // machine.
 const minRaftTimeout = 150 * time.Millisecond
 
+// minKeepBlocks lets everybody see how a session ended before it is forgotten.
+const minKeepBlocks = 10
+
 // nodeID is fit for file names, certificates and owner strings.
 var nodeID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
@@ -26,6 +29,9 @@ func (v *validator) miner() {
 	v.timings(m.Raft)
 	if m.Ingest.FlushInterval <= 0 {
 		v.bad("miner.ingest.flush_interval", "must be positive")
+	}
+	if m.KeepBlocks < minKeepBlocks {
+		v.bad("miner.keep_blocks", "must be at least %d", minKeepBlocks)
 	}
 	if m.Ingest.FlushRelays <= 0 {
 		v.bad("miner.ingest.flush_relays", "must be positive")

@@ -42,7 +42,7 @@ func Explain(a *adminpb.SessionResponse, windows *chain.Windows) ([]Happening, V
 	})
 	t.add(s.GetStartHeight(), LinkServed, "session begins: service %s, application %s", s.GetService(), s.GetApplication())
 	if s.GetFirstHeight() > 0 {
-		t.add(s.GetFirstHeight(), LinkServed, "first relays are in the tree")
+		t.add(s.GetFirstHeight(), LinkServed, "the group hears of its first relays")
 	}
 	t.add(s.GetEndHeight(), LinkServed, "session ends")
 	if s.GetSealHeight() > 0 {

@@ -73,6 +73,7 @@ func runMiner(ctx context.Context, path string) error {
 	m.terms = claims.Config{
 		GasPrice: price, MaxGasPrice: max(price, most), GasAdjustment: c.cfg.Tx.GasAdjustment, MaxGas: c.cfg.Tx.GasLimit,
 		Memo: "raftminer " + c.cfg.Cluster.ID, SkipUnprofitable: c.cfg.Tx.SkipUnprofitable,
+		KeepBlocks: int64(c.cfg.Miner.KeepBlocks),
 	}
 	m.owner = ingest.NewOwner(c.redis, c.names, c.cfg.Miner.NodeID, ingest.Options{
 		FlushInterval: c.cfg.Miner.Ingest.FlushInterval, FlushRelays: c.cfg.Miner.Ingest.FlushRelays,
