@@ -125,6 +125,24 @@ func TestNextBlockGoesBeforeSettlements(t *testing.T) {
 	}
 }
 
+// Two thousand sessions whose window opens at one block are claimed at that block,
+// in full transactions, and proved at theirs.
+func TestManySessionsCloseAtOnce(t *testing.T) {
+	const sessions, transactions = 2000, (2000 + maxBatch - 1) / maxBatch
+	r := newRig(t)
+	for i := range sessions {
+		r.add(fmt.Sprint("s", i), rigEnd)
+	}
+	r.until(rigEnd+3, nil) // it opens at rigEnd+2
+	if len(r.chain.claims) != sessions || r.chain.executed != transactions {
+		t.Errorf("%d claims in %d transactions, want %d in %d", len(r.chain.claims), r.chain.executed, sessions, transactions)
+	}
+	r.until(rigEnd+11, nil)
+	if r.trees.proofs != sessions || r.chain.executed != 2*transactions {
+		t.Errorf("%d proofs and %d transactions, want %d and %d", r.trees.proofs, r.chain.executed, sessions, 2*transactions)
+	}
+}
+
 // A leader that comes late looks for the settlement before it gives up.
 func TestLateSettlementIsFound(t *testing.T) {
 	r := newRig(t, "a")
