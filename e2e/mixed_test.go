@@ -41,6 +41,7 @@ func TestClaimsMixed(t *testing.T) {
 				}
 			}
 			checkMixed(t, report, sessions)
+			n.checkBooks(ctx, miners[0])
 		})
 	}
 }
