@@ -16,11 +16,10 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// world is a store with a file and a directory, and what it depends on.
+// world is a store with a file, and what it depends on.
 type world struct {
 	t        *testing.T
 	file     string
-	dir      string
 	settings Settings
 	broken   error // of the settings
 	height   int64
