@@ -37,6 +37,12 @@ func transports() []transport {
 			}
 			return res
 		}},
+		{"grpc-web", func(w *world, url string, body []byte) *servicetypes.RelayResponse {
+			return w.callWeb(url, "application/grpc-web+proto", body)[0]
+		}},
+		{"grpc-web-text", func(w *world, url string, body []byte) *servicetypes.RelayResponse {
+			return w.callWeb(url, "application/grpc-web-text", body)[0]
+		}},
 		{"websocket", func(w *world, url string, body []byte) *servicetypes.RelayResponse {
 			c := w.dial(url)
 			c.send(body)
@@ -104,7 +110,7 @@ func TestConformance(t *testing.T) {
 	}
 	for _, tr := range transports() {
 		for _, tc := range cases {
-			if tc.name == "oversize" && tr.name != "http" {
+			if tc.name == "oversize" && (tr.name == "grpc" || tr.name == "websocket") {
 				continue // those protocols say it themselves, see TestOversize
 			}
 			t.Run(tr.name+"/"+tc.name, func(t *testing.T) {
@@ -180,7 +186,7 @@ func TestConformanceOfBackends(t *testing.T) {
 		{"hangs up", func(ctx *fasthttp.RequestCtx) { ctx.HijackSetNoResponse(true); ctx.Hijack(func(net.Conn) {}) }, "relayer_proxy 9", 0},
 	}
 	defer close(ended)
-	for _, tr := range transports()[:2] {
+	for _, tr := range transports()[:4] {
 		for _, tc := range cases {
 			t.Run(tr.name+"/"+tc.name, func(t *testing.T) {
 				w := newWorld(t)

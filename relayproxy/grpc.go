@@ -6,48 +6,67 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 )
 
 // The relay service that gateways call over gRPC: a RelayRequest in, a RelayResponse
-// out, refusals included.
+// out, refusals included; one for each event if the backend streams.
 const (
 	relayService = "pocket.service.RelayService"
 	relayMethod  = "SendRelay"
 )
 
+// How often clients are asked for a sign of life, and how often they may ask.
+const (
+	grpcPing    = 30 * time.Second
+	grpcMinPing = 5 * time.Second
+	// grpcStreams bounds the relays of one connection.
+	grpcStreams = 1000
+)
+
 // newGRPCServer serves relays over gRPC. Messages stay bytes here: the pipeline
-// decodes them, as on every transport.
+// decodes them, as on every transport. A unary call and one whose answers are streamed
+// look alike until the second answer, so one method serves both.
 func newGRPCServer(s *Server, cfg Config) *grpc.Server {
-	server := grpc.NewServer(grpc.ForceServerCodecV2(bytesCodec{}), grpc.MaxRecvMsgSize(cfg.maxRequestBody()))
+	server := grpc.NewServer(
+		grpc.ForceServerCodecV2(bytesCodec{}), grpc.MaxRecvMsgSize(cfg.maxRequestBody()), grpc.ConnectionTimeout(sniffTime),
+		grpc.MaxConcurrentStreams(grpcStreams),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout, Time: grpcPing, Timeout: grpcPing}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: grpcMinPing, PermitWithoutStream: true}),
+	)
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: relayService,
 		HandlerType: (*any)(nil),
-		Methods:     []grpc.MethodDesc{{MethodName: relayMethod, Handler: s.handleGRPC}},
+		Streams: []grpc.StreamDesc{{StreamName: relayMethod, ServerStreams: true, Handler: func(_ any, call grpc.ServerStream) error {
+			return s.handleGRPC(call)
+		}}},
 	}, s)
 	return server
 }
 
 // handleGRPC serves one relay. What is refused is answered too: gateways read the
 // code in the response, and the status as the health of the supplier.
-func (s *Server) handleGRPC(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+func (s *Server) handleGRPC(call grpc.ServerStream) error {
 	var body []byte
-	if err := decode(&body); err != nil {
-		return nil, err
+	if err := call.RecvMsg(&body); err != nil {
+		return err
 	}
-	in := incoming{body: body, rpcType: fromMetadata(ctx, headerRPCType), simulate: fromMetadata(ctx, headerSimulation), arrived: time.Now()}
+	ctx := call.Context()
 	h := s.pipeline.admission.hold()
 	defer h.leave()
-	out, r, refusal := s.pipeline.serveBody(ctx, h, in)
-	if refusal == nil && out.stream != nil {
-		out.stream.exchange.close()
-		refusal = refuse(ReasonUnsupportedTransport, "event streams are not served over gRPC")
-	}
+	out, r, refusal := s.pipeline.serveBody(ctx, h, incoming{
+		body: body, rpcType: fromMetadata(ctx, headerRPCType), simulate: fromMetadata(ctx, headerSimulation), arrived: time.Now(),
+	})
 	if refusal != nil {
 		out.reply = s.refuse(r, refusal)
 	}
-	return &out.reply, nil
+	if out.stream == nil {
+		return call.SendMsg(&out.reply)
+	}
+	s.send(out.stream, out.reply, func(chunk []byte) error { return call.SendMsg(&chunk) })
+	return nil
 }
 
 // fromMetadata is what a client sent under a name.

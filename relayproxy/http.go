@@ -28,28 +28,44 @@ func (s *Server) handleHTTP(ctx *fasthttp.RequestCtx) {
 	}
 	until, done := untilHangUp(s.base, ctx.Conn())
 	h := s.pipeline.admission.hold()
-	out, r, refusal := s.serveHTTP(until, ctx, h)
+	web := grpcWebOf(&ctx.Request.Header)
+	out, r, refusal := s.serveHTTP(until, ctx, h, web)
 	if s.draining.Load() { // since it came
 		ctx.SetConnectionClose()
 	}
 	if refusal != nil {
 		out = answer{reply: s.refuse(r, refusal)}
 	}
-	ctx.SetContentType(contentType)
 	if out.stream == nil {
 		done()
 		h.leave()
+	}
+	if web != nil {
+		web.answer(ctx, out, func(each func([]byte) error) { defer done(); s.send(out.stream, out.reply, each) })
+		return
+	}
+	ctx.SetContentType(contentType)
+	if out.stream == nil {
 		ctx.Response.SetBodyRaw(out.reply)
 		return
 	}
 	// Gateways tell a stream by the backend's content type.
 	ctx.Response.Header.SetContentTypeBytes(out.stream.exchange.res.Header.ContentType())
-	ctx.SetBodyStreamWriter(func(w *bufio.Writer) { defer done(); s.send(out.stream, out.reply, w) })
+	ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
+		defer done()
+		s.send(out.stream, out.reply, func(chunk []byte) error { return writeChunk(w, chunk) })
+	})
 }
 
-func (s *Server) serveHTTP(until context.Context, ctx *fasthttp.RequestCtx, h *held) (answer, *relay, *Refusal) {
-	arrived := time.Now()
-	body, refusal := s.readBody(ctx, h)
+func (s *Server) serveHTTP(until context.Context, ctx *fasthttp.RequestCtx, h *held, web *grpcWeb) (answer, *relay, *Refusal) {
+	arrived, limit := time.Now(), s.pipeline.maxRequestBody
+	if web != nil {
+		limit = web.room(limit)
+	}
+	body, refusal := readRequest(ctx, h, limit)
+	if refusal == nil && web != nil {
+		body, refusal = web.message(body)
+	}
 	if refusal != nil {
 		return answer{}, nil, refusal
 	}
@@ -59,15 +75,15 @@ func (s *Server) serveHTTP(until context.Context, ctx *fasthttp.RequestCtx, h *h
 	})
 }
 
-// readBody reads the request as it comes. The rest of one that is refused is read
+// readRequest reads the request as it comes. The rest of one that is refused is read
 // without keeping it, and the connection is closed then: a client that is still
 // sending would see a reset instead of the refusal.
-func (s *Server) readBody(ctx *fasthttp.RequestCtx, h *held) ([]byte, *Refusal) {
+func readRequest(ctx *fasthttp.RequestCtx, h *held, limit int) ([]byte, *Refusal) {
 	from := ctx.RequestBodyStream()
 	if from == nil { // there is none, or it is there already
 		return ctx.PostBody(), h.grow(len(ctx.PostBody()))
 	}
-	body, err := h.read(from, ctx.Request.Header.ContentLength(), s.pipeline.maxRequestBody)
+	body, err := h.read(from, ctx.Request.Header.ContentLength(), limit)
 	if err == nil {
 		return body, nil
 	}
@@ -76,7 +92,7 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, h *held) ([]byte, *Refusal) 
 	switch {
 	case errors.As(err, &refusal):
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		refusal = refuse(ReasonRequestTooLarge, "at most %d bytes are taken", s.pipeline.maxRequestBody)
+		refusal = refuse(ReasonRequestTooLarge, "at most %d bytes are taken", limit)
 	default:
 		return nil, refuseFor(ReasonMalformed, err, "the HTTP request cannot be read")
 	}

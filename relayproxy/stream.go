@@ -134,16 +134,16 @@ func (s *stream) read() ([]byte, error) {
 	}
 }
 
-// send writes the first chunk and then every event as it arrives, until the
+// send gives each the first chunk and then every event as it arrives, until the
 // backend is done, the client is gone, or life is over. What went wrong after
 // the first chunk is told in a last, unsigned one.
-func (s *Server) send(st *stream, first []byte, w *bufio.Writer) {
+func (s *Server) send(st *stream, first []byte, each func(chunk []byte) error) {
 	defer st.relay.held.leave()
 	defer st.exchange.close()
-	for chunk := first; writeChunk(w, chunk) == nil; {
+	for chunk := first; each(chunk) == nil; {
 		var refusal *Refusal
 		if chunk, refusal = s.nextChunk(st); refusal != nil {
-			_ = writeChunk(w, s.refuse(st.relay, refusal))
+			_ = each(s.refuse(st.relay, refusal)) // the client may be gone
 			return
 		}
 		if chunk == nil {
