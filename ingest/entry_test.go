@@ -71,3 +71,50 @@ func FuzzPlainlyFits(f *testing.F) {
 		}
 	})
 }
+
+// A head is read back as it was written, and anything else is an error.
+func FuzzHead(f *testing.F) {
+	f.Add(Head{Seq: 7, Sealed: true}.encode())
+	f.Add([]byte("1;0;"))
+	f.Add([]byte(";;"))
+	f.Fuzz(func(t *testing.T, bz []byte) {
+		head, err := decodeHead(bz)
+		if err != nil {
+			return
+		}
+		if again, err := decodeHead(head.encode()); err != nil || again.Seq != head.Seq || again.Sealed != head.Sealed {
+			t.Errorf("%q: %+v is read as %+v, %v", bz, head, again, err)
+		}
+	})
+}
+
+// Whatever is in a stream, its relay is of the session that it was published for, or
+// refused.
+func FuzzEntry(f *testing.F) {
+	r := servedRelay(f)
+	f.Add(r.Supplier, r.SessionID, "100", r.Relay)
+	f.Add("", "", "-1", []byte(nil))
+	f.Fuzz(func(t *testing.T, supplier, session, weight string, relay []byte) {
+		mined, err := decodeEntry(map[string]any{"u": supplier, "s": session, "w": weight, "r": string(relay)})
+		if err != nil {
+			return
+		}
+		if ref, err := refOf(mined); err == nil && (ref.Supplier != supplier || ref.SessionID != session) {
+			t.Errorf("%v was published for %s, %s", ref, supplier, session)
+		}
+	})
+}
+
+func FuzzStreamID(f *testing.F) {
+	f.Add("1700000000000-3")
+	f.Add("-")
+	f.Fuzz(func(t *testing.T, text string) {
+		id, err := parseStreamID(text)
+		if err != nil {
+			return
+		}
+		if again, err := parseStreamID(id.String()); err != nil || again != id {
+			t.Errorf("%q is %s, which is %s, %v", text, id, again, err)
+		}
+	})
+}

@@ -154,3 +154,8 @@ func waitFor(t *testing.T, done func() bool) {
 		}
 	}
 }
+
+// silentConn is a connection that nothing happens on.
+type silentConn struct{ net.Conn }
+
+func (silentConn) SetReadDeadline(time.Time) error { return nil }
