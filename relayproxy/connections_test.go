@@ -90,7 +90,11 @@ func TestWebSocketsAreBounded(t *testing.T) {
 		t.Errorf("%v handshakes were refused, want 1", n)
 	}
 	_ = first.conn.Close()
-	waitFor(t, func() bool { return testutil.ToFloat64(s.metrics.webSockets) == 1 })
+	waitFor(t, func() bool {
+		s.sockets.mu.Lock()
+		defer s.sockets.mu.Unlock()
+		return s.sockets.count == 1
+	})
 	c := w.dial(url)
 	c.send(c.frame("hello"))
 	if got := string(c.next().Payload); got != "hello" {
