@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
-	"net"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -35,14 +34,7 @@ func startRedis(t testing.TB, args ...string) *redis.Client {
 	if err != nil {
 		t.Fatal("redis-server is missing: scripts/deps.sh installs it")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	port := freePort(t)
 	cmd := exec.Command(path, append([]string{
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir(),
 	}, args...)...)

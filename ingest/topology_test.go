@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,24 +17,16 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/e2e/devnet/port"
 )
 
-// freePort also keeps clear of the cluster bus, ten thousand above.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
-	for {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := listener.Addr().(*net.TCPAddr).Port
-		if err := listener.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if port < 55_000 {
-			return port
-		}
+	ports, err := port.Free(1)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return ports[0]
 }
 
 // runServer starts redis-server with a configuration of its own.

@@ -3,7 +3,6 @@ package raftfsm
 import (
 	"context"
 	"fmt"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/e2e/devnet/port"
 )
 
 // TestMain fails on leaked goroutines. The one that is let off starts in the init
@@ -39,14 +40,9 @@ type loopback struct {
 
 func freeAddrs(t *testing.T, count int) []string {
 	t.Helper()
-	var addrs []string
-	for range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }()
-		addrs = append(addrs, l.Addr().String())
+	addrs, err := port.Addrs(count)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return addrs
 }

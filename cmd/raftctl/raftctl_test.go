@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/raftminer/raftminer/e2e/devnet/port"
 	"github.com/raftminer/raftminer/raftfsm"
 )
 
@@ -43,16 +43,13 @@ func startMembers(t *testing.T, size int) []testMember {
 
 func startMembersWith(t *testing.T, size int, change func(*raftfsm.Config)) []testMember {
 	t.Helper()
+	addrs, err := port.Addrs(size)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var peers []raftfsm.Peer
-	for i := range size {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		peers = append(peers, raftfsm.Peer{ID: fmt.Sprintf("m%d", i+1), Addr: listener.Addr().String()})
-		if err := listener.Close(); err != nil {
-			t.Fatal(err)
-		}
+	for i, addr := range addrs {
+		peers = append(peers, raftfsm.Peer{ID: fmt.Sprintf("m%d", i+1), Addr: addr})
 	}
 	var members []testMember
 	for _, p := range peers {

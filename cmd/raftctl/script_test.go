@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/raftminer/raftminer/e2e/devnet/port"
 	"github.com/raftminer/raftminer/raftfsm"
 )
 
@@ -147,10 +147,9 @@ func awaitMembers(ts *testscript.TestScript) (err error) {
 }
 
 func scriptNewcomer(t *testing.T, ts *testscript.TestScript, args []string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	addrs, err := port.Addrs(1)
 	ts.Check(err)
-	cfg := raftfsm.Config{NodeID: args[0], Bind: listener.Addr().String(), ClusterID: "test", Partitions: 1}
-	ts.Check(listener.Close())
+	cfg := raftfsm.Config{NodeID: args[0], Bind: addrs[0], ClusterID: "test", Partitions: 1}
 	if len(args) > 1 {
 		cfg.ClusterID = args[1]
 	}

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/raftminer/raftminer/e2e/devnet/port"
 	"github.com/raftminer/raftminer/raftfsm"
 	"github.com/raftminer/raftminer/raftfsm/adminpb"
 )
@@ -139,14 +139,11 @@ func TestWatchTellsEachEventOnce(t *testing.T) {
 
 // A member that knows no leader is not the one to listen to.
 func TestWatchLeavesAMemberWithoutALeader(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	addrs, err := port.Addrs(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lonely := raftfsm.Config{NodeID: "lonely", Bind: listener.Addr().String(), ClusterID: "test", Partitions: 1}
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	lonely := raftfsm.Config{NodeID: "lonely", Bind: addrs[0], ClusterID: "test", Partitions: 1}
 	members := startMembers(t, 1)
 	out := startWatch(t, "--after", "0", "--addr", startMember(t, lonely).socket, "--addr", members[0].socket)
 	out.await(t, func(e event) bool { return e.Event == "leader_changed" && e.Member == "" })

@@ -21,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/raftminer/raftminer/config"
+	"github.com/raftminer/raftminer/e2e/devnet/port"
 )
 
 // redisName is in the servers' certificate and nowhere in the addresses.
@@ -36,7 +37,7 @@ func TestRedisClients(t *testing.T) {
 	cluster := startSecure(t, pki, append(secure, "cluster-enabled yes", "tls-cluster yes", "cluster-announce-hostname "+redisName))
 	master := startSecure(t, pki, secure)
 	sentinel := startSecure(t, pki, append(pki.serverLines(), "tls-replication yes", "user default on >watch ~* &* +@all",
-		"sentinel monitor main 127.0.0.1 "+port(master)+" 1", "sentinel auth-user main miner", "sentinel auth-pass main secret", "--sentinel"))
+		"sentinel monitor main 127.0.0.1 "+portOf(master)+" 1", "sentinel auth-user main miner", "sentinel auth-pass main secret", "--sentinel"))
 	admin := clientOf(t, config.Redis{URL: url("rediss", cluster, ""), Username: "miner", Password: "secret", TLS: pki.files()})
 	if err := admin.Do(context.Background(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
 		t.Fatal(err)
@@ -88,7 +89,7 @@ func url(scheme, addr, user string) config.Secret {
 	return config.Secret(scheme + "://" + user + addr)
 }
 
-func port(addr string) string {
+func portOf(addr string) string {
 	_, port, _ := net.SplitHostPort(addr)
 	return port
 }
@@ -103,7 +104,7 @@ func startSecure(t *testing.T, pki testPKI, lines []string) (addr string) {
 	addr = freeAddr(t)
 	dir := t.TempDir()
 	args := []string{filepath.Join(dir, "redis.conf")}
-	text := fmt.Sprintf("port 0\ntls-port %s\nbind 127.0.0.1\ndir %s\n", port(addr), dir)
+	text := fmt.Sprintf("port 0\ntls-port %s\nbind 127.0.0.1\ndir %s\n", portOf(addr), dir)
 	for _, line := range lines {
 		if line == "--sentinel" {
 			args = append(args, line)
@@ -134,22 +135,13 @@ func startSecure(t *testing.T, pki testPKI, lines []string) (addr string) {
 	}
 }
 
-// freeAddr also keeps clear of the cluster bus, ten thousand above.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	for {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := listener.Addr().(*net.TCPAddr)
-		if err := listener.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if addr.Port < 55_000 {
-			return addr.String()
-		}
+	addrs, err := port.Addrs(1)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return addrs[0]
 }
 
 // testPKI is a CA with one certificate, for servers and clients alike.

@@ -38,7 +38,7 @@ services: {eth: {backends: {jsonrpc: {url: "http://localhost:9545"}}}}
 func startPlain(t *testing.T) (rdb *redis.Client, config string) {
 	t.Helper()
 	addr := freeAddr(t)
-	cmd := exec.Command("redis-server", "--port", port(addr), "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
+	cmd := exec.Command("redis-server", "--port", portOf(addr), "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

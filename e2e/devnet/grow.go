@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/raftminer/raftminer/e2e/devnet/port"
 	"github.com/raftminer/raftminer/e2e/devnet/process"
 )
 
@@ -20,7 +21,7 @@ func (d *Devnet) AddMiner(ctx context.Context, name string) (address string, err
 	if _, err := d.node(name); err == nil {
 		return "", fmt.Errorf("%w: %s", ErrNameTaken, name)
 	}
-	ports, err := freePorts(2)
+	ports, err := port.Addrs(2)
 	if err != nil {
 		return "", err
 	}

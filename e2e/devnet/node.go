@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/raftminer/raftminer/e2e/devnet/port"
 	"github.com/raftminer/raftminer/e2e/devnet/process"
 )
 
@@ -33,7 +34,7 @@ type node struct {
 
 // planNodes gives every node its name and its ports.
 func (d *Devnet) planNodes(context.Context) error {
-	ports, err := freePorts(2 * (d.opts.Miners + d.opts.Relayers))
+	ports, err := port.Addrs(2 * (d.opts.Miners + d.opts.Relayers))
 	if err != nil {
 		return err
 	}
@@ -67,20 +68,6 @@ func (p Placement) listen(addr string) string {
 		return addr
 	}
 	return net.JoinHostPort(p.Host, port)
-}
-
-// freePorts finds n loopback addresses that nobody listens on. They are held
-// together, so that no two are the same.
-func freePorts(n int) (addrs []string, err error) {
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer listener.Close()
-		addrs = append(addrs, listener.Addr().String())
-	}
-	return addrs, nil
 }
 
 func (d *Devnet) nodes() []*node { return slices.Concat(d.minerNodes(), d.relayers) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/e2e/devnet/port"
 	"github.com/raftminer/raftminer/ingest"
 )
 
@@ -56,14 +56,11 @@ type server struct {
 
 func startServer(t *testing.T, args ...string) *server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := port.Free(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, port: listener.Addr().(*net.TCPAddr).Port, dir: t.TempDir(), args: args}
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	s := &server{t: t, port: ports[0], dir: t.TempDir(), args: args}
 	s.start()
 	t.Cleanup(s.kill)
 	return s

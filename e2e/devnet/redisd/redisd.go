@@ -16,6 +16,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/raftminer/raftminer/e2e/devnet/port"
 	"github.com/raftminer/raftminer/e2e/devnet/process"
 )
 
@@ -71,13 +72,13 @@ func startMini() (*Server, error) {
 }
 
 func startServer(ctx context.Context, path string, opts Options) (*Server, error) {
-	port, err := freePort()
+	ports, err := port.Free(1)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{kind: RedisServer, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
+	s := &Server{kind: RedisServer, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))}
 	s.child = process.New(process.Spec{
-		Name: RedisServer, Path: path, Args: serverArgs(port, opts), Dir: opts.Dir, LogPath: opts.LogPath,
+		Name: RedisServer, Path: path, Args: serverArgs(ports[0], opts), Dir: opts.Dir, LogPath: opts.LogPath,
 	})
 	if err := s.child.Start(); err != nil {
 		return nil, err
@@ -101,15 +102,6 @@ func serverArgs(port int, opts Options) []string {
 	default:
 		return append(args, "--appendonly", "yes", "--appendfsync", opts.Fsync)
 	}
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (s *Server) waitReady(ctx context.Context) error {
