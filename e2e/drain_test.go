@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,13 +25,7 @@ const drainRounds = 3
 // there at all. No client may notice: each relay is sent once, to whichever relayer
 // its connection leads to.
 func TestRelayDrain(t *testing.T) {
-	rounds := drainRounds
-	if text := os.Getenv("RAFTMINER_DRAIN_ROUNDS"); text != "" {
-		var err error
-		if rounds, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	rounds := sizeOf(t, "RAFTMINER_DRAIN_ROUNDS", drainRounds)
 	n, ctx := startFor(t, testTimeout*8, "", drainConfig)
 	enough, stop := make(chan struct{}), sync.Once{}
 	flowing := n.driveAside(ctx, devnet.DriveOptions{

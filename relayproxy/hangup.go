@@ -21,15 +21,15 @@ var errHungUp = errors.New("the client hung up")
 // connection is peeked at. The caller must call done.
 func untilHangUp(parent context.Context, conn net.Conn) (ctx context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	raw := rawConn(conn)
-	if raw == nil {
+	socket := socketOf(conn)
+	if socket == nil {
 		return ctx, func() { cancel(nil) }
 	}
 	var timer *time.Timer
 	timer = time.AfterFunc(math.MaxInt64, func() {
 		switch {
 		case ctx.Err() != nil:
-		case hungUp(raw):
+		case hungUp(socket):
 			cancel(errHungUp)
 		default:
 			timer.Reset(lookEvery)
@@ -39,26 +39,23 @@ func untilHangUp(parent context.Context, conn net.Conn) (ctx context.Context, do
 	return ctx, func() { timer.Stop(); cancel(nil) }
 }
 
-// rawConn is the socket below, nil if there is none.
-func rawConn(conn net.Conn) syscall.RawConn {
+// socketOf is the socket below, nil if there is none.
+func socketOf(conn net.Conn) syscall.Conn {
 	if sniffed, ok := conn.(*sniffedConn); ok {
 		conn = sniffed.Conn
 	}
-	socket, ok := conn.(syscall.Conn)
-	if !ok {
-		return nil
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return raw
+	socket, _ := conn.(syscall.Conn)
+	return socket
 }
 
 // hungUp reports whether the next thing to read is the end.
-func hungUp(raw syscall.RawConn) bool {
+func hungUp(socket syscall.Conn) bool {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return true
+	}
 	var end bool
-	err := raw.Control(func(fd uintptr) {
+	err = raw.Control(func(fd uintptr) {
 		var first [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), first[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		waiting := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR)

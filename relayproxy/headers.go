@@ -28,7 +28,7 @@ const (
 func copyRequestHeaders(dst *fasthttp.RequestHeader, src map[string]*sdktypes.Header) {
 	named := connectionHeaders(src)
 	for key, header := range src {
-		if !httpguts.ValidHeaderFieldName(key) || !forwardable(key) || isPocket(key) || named[strings.ToLower(key)] {
+		if !httpguts.ValidHeaderFieldName(key) || !forwardable(key) || isPocket(key) || named != nil && named[strings.ToLower(key)] {
 			continue
 		}
 		for _, value := range header.GetValues() {
@@ -59,13 +59,19 @@ func connectionHeaders(src map[string]*sdktypes.Header) map[string]bool {
 	return named
 }
 
-// forwardable reports whether a header is end-to-end. Host and Content-Length
-// are written by the client library.
+// hopByHop are the headers of a connection, and those that the client library
+// writes: Host and Content-Length.
+var hopByHop = [...]string{
+	"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
+	"te", "trailer", "transfer-encoding", "upgrade", "host", "content-length", "expect",
+}
+
+// forwardable reports whether a header is end-to-end.
 func forwardable(key string) bool {
-	switch strings.ToLower(key) {
-	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
-		"te", "trailer", "transfer-encoding", "upgrade", "host", "content-length", "expect":
-		return false
+	for _, name := range hopByHop {
+		if strings.EqualFold(key, name) {
+			return false
+		}
 	}
 	return true
 }
@@ -85,18 +91,25 @@ func setPocketHeaders(dst *fasthttp.RequestHeader, meta *servicetypes.RelayReque
 	dst.Set(pocketSessionEnd, strconv.FormatInt(h.SessionEndBlockHeight, 10))
 }
 
-// responseHeaders copies a backend's end-to-end headers.
+// responseHeaders copies a backend's end-to-end headers. There is one array for all
+// of them: most headers have one value.
 func responseHeaders(src *fasthttp.ResponseHeader) map[string]*sdktypes.Header {
-	out := make(map[string]*sdktypes.Header, 8)
+	most := src.Len()
+	out := make(map[string]*sdktypes.Header, most)
+	headers, values := make([]sdktypes.Header, most), make([]string, most)
 	for k, v := range src.All() {
 		key := string(k)
 		if !forwardable(key) && !strings.EqualFold(key, fasthttp.HeaderContentLength) {
 			continue
 		}
-		if out[key] == nil {
-			out[key] = &sdktypes.Header{Key: key}
+		if known := out[key]; known != nil {
+			known.Values = append(known.Values, string(v))
+			continue
 		}
-		out[key].Values = append(out[key].Values, string(v))
+		i := len(out)
+		values[i] = string(v)
+		headers[i].Key, headers[i].Values = key, values[i:i+1:i+1]
+		out[key] = &headers[i]
 	}
 	return out
 }

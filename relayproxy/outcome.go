@@ -38,10 +38,11 @@ func (o outcome) detail() string {
 }
 
 func outcomeOf(err error) outcome {
+	if err == nil {
+		return outcomeOK // before anything is allocated to judge an error
+	}
 	var dial *net.OpError
 	switch {
-	case err == nil:
-		return outcomeOK
 	case errors.Is(err, context.Canceled):
 		return outcomeCancelled
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):

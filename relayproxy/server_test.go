@@ -166,7 +166,7 @@ func (acceptAll) Verify([32]byte, []byte, [][]byte) error { return nil }
 
 // maxAllocs bounds the allocations of a relay outside cryptography: decoding,
 // session checks, the backend call, signing and serializing.
-const maxAllocs = 125
+const maxAllocs = 110
 
 func TestAllocationsOfTheRelayPath(t *testing.T) {
 	if raceEnabled {
