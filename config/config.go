@@ -136,13 +136,14 @@ type SimulatedIdentity struct {
 
 // Limits are those of one relayer, over all its transports.
 type Limits struct {
-	MaxConcurrent  int   `yaml:"max_concurrent" doc:"most relays in flight"`
-	MaxMemory      Bytes `yaml:"max_memory" doc:"most bytes of requests and answers in flight"`
-	MaxConnections int   `yaml:"max_connections" doc:"most connections of clients, also idle ones; more are closed at once"`
-	MaxPerAddress  int   `yaml:"max_connections_per_address" doc:"most connections of one IPv4 address or IPv6 /64; 0 does not limit, as behind a balancer that hides them"`
-	MaxWebSockets  int   `yaml:"max_websockets" doc:"most WebSockets of clients, of 52 KiB each; more are refused with status 429"`
-	Rate           Rate  `yaml:"rate"`
-	PerApplication Rate  `yaml:"per_application"`
+	MaxConcurrent  int           `yaml:"max_concurrent" doc:"most relays in flight"`
+	MaxMemory      Bytes         `yaml:"max_memory" doc:"most bytes of requests and answers in flight"`
+	MaxConnections int           `yaml:"max_connections" doc:"most connections of clients, also idle ones; more are closed at once"`
+	MaxPerAddress  int           `yaml:"max_connections_per_address" doc:"most connections of one IPv4 address or IPv6 /64; 0 does not limit, as behind a balancer that hides them"`
+	MaxWebSockets  int           `yaml:"max_websockets" doc:"most WebSockets of clients, of 52 KiB each; more are refused with status 429"`
+	ReadTimeout    time.Duration `yaml:"read_timeout" doc:"for a whole request to come, over HTTP and gRPC"`
+	Rate           Rate          `yaml:"rate"`
+	PerApplication Rate          `yaml:"per_application"`
 }
 
 // Rate is a token bucket.

@@ -21,7 +21,7 @@ func Default() Config {
 			Spool:      Spool{MaxBytes: 64 << 20},
 			Drain:      Drain{Grace: 5 * time.Second, Timeout: 15 * time.Second},
 			RelayMeter: RelayMeter{RedisGrace: 30 * time.Second, MaxLease: 1024},
-			Limits:     Limits{MaxConcurrent: 20_000, MaxMemory: 1 << 30, MaxConnections: 20_000, MaxWebSockets: 10_000},
+			Limits:     Limits{MaxConcurrent: 20_000, MaxMemory: 1 << 30, MaxConnections: 20_000, MaxWebSockets: 10_000, ReadTimeout: 30 * time.Second},
 			Simulation: Simulation{Window: 30 * time.Second, MaxConcurrent: 32},
 		},
 		Tx:      Tx{GasPrice: "0.001upokt", MaxGasPrice: "0.01upokt", GasAdjustment: 1.5, GasLimit: 20_000_000, SkipUnprofitable: true},

@@ -56,6 +56,9 @@ func (v *validator) limits(at string, l Limits) {
 	if l.MaxWebSockets < 1 {
 		v.bad(at+".max_websockets", "must be positive")
 	}
+	if l.ReadTimeout <= 0 {
+		v.bad(at+".read_timeout", "must be positive")
+	}
 	v.rate(at+".rate", l.Rate)
 	v.rate(at+".per_application", l.PerApplication)
 }

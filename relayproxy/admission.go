@@ -2,6 +2,7 @@ package relayproxy
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -17,6 +18,18 @@ type Limits struct {
 	MaxConnections           int // of clients, also idle ones
 	MaxConnectionsPerAddress int // 0: as many as there may be
 	MaxWebSockets            int // of clients; each has a backend's beside it
+
+	ReadTimeout time.Duration // for a whole request to come, on every transport
+}
+
+// DefaultReadTimeout is for clients far away: a slow sender holds memory no longer.
+const DefaultReadTimeout = 30 * time.Second
+
+func (l Limits) readTimeout() time.Duration {
+	if l.ReadTimeout <= 0 {
+		return DefaultReadTimeout
+	}
+	return l.ReadTimeout
 }
 
 // Defaults of Limits, generous: they are there to keep a flood from taking all memory.

@@ -32,7 +32,7 @@ const (
 func newGRPCServer(s *Server, cfg Config) *grpc.Server {
 	server := grpc.NewServer(
 		grpc.ForceServerCodecV2(bytesCodec{}), grpc.MaxRecvMsgSize(cfg.maxRequestBody()), grpc.ConnectionTimeout(sniffTime),
-		grpc.MaxConcurrentStreams(grpcStreams),
+		grpc.MaxConcurrentStreams(grpcStreams), grpc.InTapHandle(messageWithin(cfg.Limits.readTimeout())),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout, Time: grpcPing, Timeout: grpcPing}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: grpcMinPing, PermitWithoutStream: true}),
 	)
@@ -49,11 +49,11 @@ func newGRPCServer(s *Server, cfg Config) *grpc.Server {
 // handleGRPC serves one relay. What is refused is answered too: gateways read the
 // code in the response, and the status as the health of the supplier.
 func (s *Server) handleGRPC(call grpc.ServerStream) error {
-	var body []byte
-	if err := call.RecvMsg(&body); err != nil {
+	ctx := call.Context()
+	body, err := readMessage(call)
+	if err != nil {
 		return err
 	}
-	ctx := call.Context()
 	h := s.pipeline.admission.hold()
 	defer h.leave()
 	out, r, refusal := s.pipeline.serveBody(ctx, h, incoming{

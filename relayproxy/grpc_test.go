@@ -10,6 +10,7 @@ import (
 
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
 	sdktypes "github.com/pokt-network/shannon-sdk/types"
+	"github.com/valyala/fasthttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -158,5 +159,42 @@ func TestSilentConnectionsHoldUpNobody(t *testing.T) {
 	}
 	if _, res := post(t, url, w.signed("hello")); res.RelayMinerError != nil {
 		t.Errorf("refused: %v", res.RelayMinerError)
+	}
+}
+
+// A call whose message does not come, or not to its end, is ended, and others on its
+// connection are not.
+func TestAMessageThatNeverComes(t *testing.T) {
+	w := newWorld(t)
+	w.config.Limits.ReadTimeout = 200 * time.Millisecond
+	_, url := w.start()
+	conn, err := grpc.NewClient(strings.TrimPrefix(url, "http://"),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(bytesCodec{})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), socketPatience)
+	defer cancel()
+	silent, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/"+relayService+"/"+relayMethod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reply []byte
+	if err := silent.RecvMsg(&reply); status.Code(err) != codes.DeadlineExceeded || ctx.Err() != nil {
+		t.Errorf("without a message: %v", err)
+	}
+	// What takes longer at the backend than a message may take to come is served.
+	w.backend.handle(func(ctx *fasthttp.RequestCtx) {
+		time.Sleep(3 * w.config.Limits.ReadTimeout)
+		ctx.SetBodyString("late")
+	})
+	body := w.signed("{}")
+	if err := conn.Invoke(ctx, "/"+relayService+"/"+relayMethod, &body, &reply); err != nil {
+		t.Fatal(err)
+	}
+	var res servicetypes.RelayResponse
+	if err := res.Unmarshal(reply); err != nil || res.RelayMinerError != nil {
+		t.Errorf("got %v, %v", res.RelayMinerError, err)
 	}
 }

@@ -14,7 +14,6 @@ import (
 
 // Connection limits of the listener.
 const (
-	readTimeout   = 30 * time.Second // a whole request: a slow sender holds a connection no longer
 	idleTimeout   = 90 * time.Second // as long as gateways keep idle connections
 	writeTimeout  = 30 * time.Second // a response, from its first byte on
 	maxConcurrent = 256 << 10
@@ -103,7 +102,7 @@ func newHTTPServer(s *Server, cfg Config) *fasthttp.Server {
 		MaxRequestBodySize:           cfg.maxRequestBody(),
 		StreamRequestBody:            true, // so that what it takes is counted
 		ReadBufferSize:               16 << 10,
-		ReadTimeout:                  readTimeout,
+		ReadTimeout:                  cfg.Limits.readTimeout(),
 		WriteTimeout:                 writeTimeout,
 		IdleTimeout:                  idleTimeout,
 		DisablePreParseMultipartForm: true,

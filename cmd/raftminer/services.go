@@ -72,6 +72,6 @@ func limits(l config.Limits) relayproxy.Limits {
 	return relayproxy.Limits{
 		MaxConcurrent: l.MaxConcurrent, MaxMemory: int(l.MaxMemory),
 		Rate: relayproxy.Rate(l.Rate), PerApplication: relayproxy.Rate(l.PerApplication),
-		MaxConnections: l.MaxConnections, MaxConnectionsPerAddress: l.MaxPerAddress, MaxWebSockets: l.MaxWebSockets,
+		MaxConnections: l.MaxConnections, MaxConnectionsPerAddress: l.MaxPerAddress, MaxWebSockets: l.MaxWebSockets, ReadTimeout: l.ReadTimeout,
 	}
 }
