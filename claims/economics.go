@@ -52,24 +52,34 @@ func (l *lastFees) get() (claim, proof float64) {
 	return l.claim, l.proof
 }
 
-// estimates prices the sessions that may be claimed.
-func (e *Engine) estimates(ctx context.Context, sessions []raftfsm.Session) (map[chain.SessionKey]Estimate, error) {
+// estimates prices the sessions that may be claimed. One that cannot be priced is left
+// out, and so is claimed: it must not keep the others waiting.
+func (e *Engine) estimates(ctx context.Context, sessions []raftfsm.Session) map[chain.SessionKey]Estimate {
 	estimates := make(map[chain.SessionKey]Estimate)
 	if !e.cfg.SkipUnprofitable {
-		return estimates, nil
+		return estimates
 	}
 	claimFee, proofFee := e.fees.get()
 	for _, s := range sessions {
 		if s.Stage != raftfsm.StageSealed || s.Count == 0 {
 			continue
 		}
-		worth, err := e.chain.ClaimWorth(ctx, s.Ref, s.Root)
-		if err != nil {
-			return nil, err
+		worth, known := e.price(ctx, s.Ref, s.Root)
+		if !known {
+			continue
 		}
 		estimates[s.Ref.Key()] = Estimate{
 			Reward: worth.Reward, Cost: claimFee + worth.ProofChance*(proofFee+worth.ProofFee),
 		}
 	}
-	return estimates, nil
+	return estimates
+}
+
+// price asks what a claim is worth, and says in the log when that cannot be told now.
+func (e *Engine) price(ctx context.Context, ref chain.SessionRef, root []byte) (worth chain.Worth, known bool) {
+	worth, err := e.chain.ClaimWorth(ctx, ref, root)
+	if err != nil {
+		e.logger.Warn("session cannot be priced", append(sessionFields(ref), zap.Error(err))...)
+	}
+	return worth, err == nil
 }

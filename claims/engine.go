@@ -203,11 +203,7 @@ func (e *Engine) input(ctx context.Context, height int64, marks *marks) (Input, 
 		}
 		in.Windows[s.Ref.EndHeight] = windows
 	}
-	var err error
-	in.Estimates, err = e.estimates(ctx, in.Sessions)
-	if err != nil {
-		return Input{}, err
-	}
+	in.Estimates = e.estimates(ctx, in.Sessions)
 	in.Keyless = e.withoutKey(in.Sessions)
 	e.metrics.observeStages(in.Sessions)
 	return in, nil

@@ -177,6 +177,20 @@ func TestUnprofitableSessionsAreSkipped(t *testing.T) {
 	}
 }
 
+// A session that cannot be priced is claimed all the same, and the others with it.
+func TestSessionWithoutAPriceIsClaimed(t *testing.T) {
+	r := newRig(t, "a", "b")
+	r.chain.worth = &chain.Worth{Reward: 1_000_000, Claimed: 1_000_000}
+	r.chain.unpriced["b"] = true
+	r.failover()
+	r.until(rigSettled, nil)
+	for _, id := range []string{"a", "b"} {
+		if s := r.session(id); s.Stage != raftfsm.StageSettled {
+			t.Errorf("session %s: got %s (%s)", id, s.Stage, s.Reason)
+		}
+	}
+}
+
 // What a message was simulated to cost counts for the next ones.
 func TestFeesAreKnownFromSimulations(t *testing.T) {
 	r := newRig(t, "a", "b")
@@ -185,10 +199,7 @@ func TestFeesAreKnownFromSimulations(t *testing.T) {
 	r.until(rigEnd+11, nil)
 	sealed := r.session("a")
 	sealed.Stage = raftfsm.StageSealed
-	got, err := r.estimates(t.Context(), []raftfsm.Session{sealed})
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := r.estimates(t.Context(), []raftfsm.Session{sealed})
 	// Two messages of 1,000 gas together, adjusted by 1.5, at 0.001 uPOKT.
 	want := Estimate{Reward: 1_000, Cost: 0.75 + 0.5*(0.75+1_000)}
 	if got[sealed.Ref.Key()] != want {

@@ -109,10 +109,7 @@ func (e *Engine) worth(ctx context.Context, ref chain.SessionRef, root []byte, c
 	if count == 0 || len(root) == 0 {
 		return 0
 	}
-	worth, err := e.chain.ClaimWorth(ctx, ref, root)
-	if err != nil {
-		e.logger.Warn("session cannot be priced", append(sessionFields(ref), zap.Error(err))...)
-	}
+	worth, _ := e.price(ctx, ref, root)
 	return worth.Claimed
 }
 

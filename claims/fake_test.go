@@ -49,13 +49,14 @@ type fakeChain struct {
 	past      map[int64]map[chain.SessionKey]prooftypes.Claim
 	paid      []float64       // fees of the transactions that ran
 	simulated map[string]bool // sessions whose messages fail simulation
+	unpriced  map[string]bool // sessions whose worth no node tells
 }
 
 func newFakeChain() *fakeChain {
 	return &fakeChain{
 		height: 1, mempool: make(map[[32]byte][]byte), drafts: make(map[string]chain.TxDraft), done: make(map[[32]byte]bool),
 		results: make(map[int64]map[[32]byte]chain.TxResult), claims: make(map[chain.SessionKey]prooftypes.Claim),
-		settled: make(map[int64][]chain.Settlement), past: make(map[int64]map[chain.SessionKey]prooftypes.Claim), gasUsed: 1, poison: make(map[string]bool), simulated: make(map[string]bool),
+		settled: make(map[int64][]chain.Settlement), past: make(map[int64]map[chain.SessionKey]prooftypes.Claim), gasUsed: 1, poison: make(map[string]bool), simulated: make(map[string]bool), unpriced: make(map[string]bool),
 	}
 }
 
@@ -73,7 +74,10 @@ func (c *fakeChain) ProofRequired(context.Context, chain.SessionRef, []byte) (bo
 	return !c.noProof, nil
 }
 
-func (c *fakeChain) ClaimWorth(context.Context, chain.SessionRef, []byte) (chain.Worth, error) {
+func (c *fakeChain) ClaimWorth(_ context.Context, ref chain.SessionRef, _ []byte) (chain.Worth, error) {
+	if c.unpriced[ref.SessionID] {
+		return chain.Worth{}, errors.New("no params at that height")
+	}
 	if c.worth == nil {
 		return chain.Worth{Claimed: 42}, nil
 	}
