@@ -113,6 +113,12 @@ type Relayer struct {
 	RelayMeter RelayMeter `yaml:"relay_meter"`
 	Limits     Limits     `yaml:"limits"`
 	Simulation Simulation `yaml:"simulation"`
+	CORS       CORS       `yaml:"cors"`
+}
+
+// CORS is for pages that send relays from a browser.
+type CORS struct {
+	AllowedOrigins []string `yaml:"allowed_origins" doc:"origins whose pages may send relays and read the answers, such as https://app.example; '*' is any; default: none"`
 }
 
 // Simulation lets an operator try a live relayer without stake.

@@ -139,6 +139,10 @@ func TestStrict(t *testing.T) {
 			[]string{"redis: {", "redis: {namespace: {base_prefix: 'a:b'}, "},
 			[]string{`f:6: redis.namespace.base_prefix: "a:b" may have letters, digits, dashes and underscores`},
 		},
+		"origin with a path": {
+			[]string{"relayer: {", "relayer: {cors: {allowed_origins: ['*', 'https://a.example/']}, "},
+			[]string{`f:19: relayer.cors.allowed_origins[1]: "https://a.example/" must be '*' or an origin such as https://app.example, without a path`},
+		},
 		"alias of nothing": {
 			[]string{"partitions: 8", "partitions: *eight"},
 			[]string{`f:8: cluster.partitions: no anchor is called "eight"`},

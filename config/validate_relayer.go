@@ -1,5 +1,10 @@
 package config
 
+import (
+	"fmt"
+	"net/url"
+)
+
 // defaultBackend serves requests that name no RPC type.
 const defaultBackend = "jsonrpc"
 
@@ -32,6 +37,7 @@ func (v *validator) relayer() {
 	}
 	v.limits("relayer.limits", v.cfg.Relayer.Limits)
 	v.simulation("relayer.simulation", v.cfg.Relayer.Simulation)
+	v.origins("relayer.cors.allowed_origins", v.cfg.Relayer.CORS.AllowedOrigins)
 	if len(v.cfg.Services) == 0 {
 		v.bad("services", "a relayer needs at least one service")
 	}
@@ -61,6 +67,17 @@ func (v *validator) limits(at string, l Limits) {
 	}
 	v.rate(at+".rate", l.Rate)
 	v.rate(at+".per_application", l.PerApplication)
+}
+
+// origins are compared with what browsers send: a scheme and a host, with the port if
+// it is not the scheme's.
+func (v *validator) origins(at string, origins []string) {
+	for i, origin := range origins {
+		u, err := url.Parse(origin)
+		if origin != "*" && (err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
+			v.bad(fmt.Sprintf("%s[%d]", at, i), "%q must be '*' or an origin such as https://app.example, without a path", origin)
+		}
+	}
 }
 
 func (v *validator) rate(at string, r Rate) {

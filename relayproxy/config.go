@@ -16,6 +16,8 @@ type Config struct {
 	OverServicing bool
 	Limits        Limits
 	Simulation    Simulation
+	// AllowedOrigins are the pages that browsers let send relays; "*" is any.
+	AllowedOrigins []string
 }
 
 // Service is one on-chain service and where its requests go.
@@ -54,7 +56,8 @@ func (s Service) withDefaults() Service {
 
 // withDefaults returns c completed, or says what is wrong with it.
 func (c Config) withDefaults() (Config, error) {
-	out := Config{OverServicing: c.OverServicing, Limits: c.Limits, Simulation: c.Simulation, Services: make(map[string]Service, len(c.Services))}
+	out := c
+	out.Services = make(map[string]Service, len(c.Services))
 	for _, id := range slices.Sorted(maps.Keys(c.Services)) {
 		s := c.Services[id].withDefaults()
 		if len(s.Backends) == 0 {

@@ -26,6 +26,9 @@ func (s *Server) handleHTTP(ctx *fasthttp.RequestCtx) {
 		s.handleWebSocket(ctx)
 		return
 	}
+	if s.cors.answer(ctx) {
+		return
+	}
 	until, done := untilHangUp(s.base, ctx.Conn())
 	h := s.pipeline.admission.hold()
 	web := grpcWebOf(&ctx.Request.Header)

@@ -40,6 +40,7 @@ type Server struct {
 	metrics  *metrics
 	sockets  *sockets
 
+	cors        *cors // nil: no browser may
 	connections *connections
 	grpc        *grpc.Server
 	http        *fasthttp.Server
@@ -86,7 +87,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 			admission: bounds, throttle: newThrottle(cfg.Limits), meter: deps.Meter, overServicing: cfg.OverServicing,
 			simulation: simulated,
 		},
-		refusals: newRefusals(m, deps.Log), metrics: m, sockets: newSockets(cfg.Limits), connections: clients,
+		refusals: newRefusals(m, deps.Log), metrics: m, sockets: newSockets(cfg.Limits), connections: clients, cors: newCORS(cfg.AllowedOrigins),
 	}
 	base, abort := context.WithCancelCause(context.Background())
 	s.base, s.abort = base, func() { abort(errGoingAway) }

@@ -10,6 +10,7 @@ func serviceConfig(cfg *config.Config) relayproxy.Config {
 	out := relayproxy.Config{
 		Services: make(map[string]relayproxy.Service), OverServicing: cfg.Relayer.RelayMeter.OverServicing,
 		Limits: limits(cfg.Relayer.Limits), Simulation: simulation(cfg.Relayer.Simulation),
+		AllowedOrigins: cfg.Relayer.CORS.AllowedOrigins,
 	}
 	for id, s := range cfg.Services {
 		service := relayproxy.Service{
