@@ -11,6 +11,7 @@ import (
 
 	"cosmossdk.io/math"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	"go.uber.org/zap"
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/raftfsm"
@@ -67,12 +68,19 @@ func (e *Engine) draft(ctx context.Context, key *chain.SupplierKey, kind raftfsm
 	return d, nil
 }
 
-// gasPrice is the configured price, or what the nodes ask for if that is more.
+// gasPrice is the configured price, or what the nodes ask for if that is more. Not all
+// of them tell: then the configured one has to do.
 func (e *Engine) gasPrice(ctx context.Context) (float64, error) {
 	least, err := e.chain.MinGasPrice(ctx)
 	if err != nil {
-		return 0, err
+		e.metrics.priceUnknown.Inc()
+		if !e.priceless.Swap(true) {
+			e.logger.Warn("no full node tells what it asks for gas: tx.gas_price is paid", zap.String("reason", "gas_price_unknown"),
+				zap.Float64("upokt", e.cfg.GasPrice), zap.Error(err))
+		}
+		return e.cfg.GasPrice, nil
 	}
+	e.priceless.Store(false)
 	if least > e.cfg.MaxGasPrice {
 		return 0, fmt.Errorf("%w: the nodes ask for %g upokt, tx.max_gas_price is %g", errPrice, least, e.cfg.MaxGasPrice)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -55,10 +56,11 @@ type Engine struct {
 	metrics *Metrics
 	logger  *zap.Logger
 
-	fees    lastFees
-	keyless map[string]bool // suppliers whose key was missing at the last block
-	scanned int64           // newest block whose transactions were matched to intents
-	books   books
+	fees      lastFees
+	priceless atomic.Bool     // no node told the price of gas when it was asked last
+	keyless   map[string]bool // suppliers whose key was missing at the last block
+	scanned   int64           // newest block whose transactions were matched to intents
+	books     books
 
 	working sync.Mutex // one block, or one wish of an operator, at a time
 }

@@ -177,6 +177,33 @@ func TestUnprofitableSessionsAreSkipped(t *testing.T) {
 	}
 }
 
+// Nodes that do not say what they ask for take the configured price, mostly.
+func TestPriceThatNodesDoNotTell(t *testing.T) {
+	r := newRig(t, "a")
+	r.chain.priceless = true
+	r.until(rigSettled, nil)
+	if s := r.session("a"); s.Stage != raftfsm.StageSettled {
+		t.Errorf("got %s (%s)", s.Stage, s.Reason)
+	}
+	if got := testutil.ToFloat64(r.metrics.priceUnknown); got != 2 {
+		t.Errorf("counted %g transactions of an unknown price, want 2", got)
+	}
+}
+
+// Gas that is too expensive is so for every half of a batch.
+func TestTooExpensiveBatchIsNotHalved(t *testing.T) {
+	r := newRig(t, "a", "b", "c", "d")
+	r.until(rigEnd+1, nil)
+	r.chain.minPrice = 100 * rigGasPrice
+	r.until(rigEnd+2, nil)
+	if got := testutil.ToFloat64(r.metrics.actionErrors.WithLabelValues("claim")); got != 1 {
+		t.Errorf("%g failed actions, want 1", got)
+	}
+	if r.chain.priced != 1 {
+		t.Errorf("the price was asked for %d times in a block, want once", r.chain.priced)
+	}
+}
+
 // A session that cannot be priced is claimed all the same, and the others with it.
 func TestSessionWithoutAPriceIsClaimed(t *testing.T) {
 	r := newRig(t, "a", "b")

@@ -50,6 +50,8 @@ type fakeChain struct {
 	paid      []float64       // fees of the transactions that ran
 	simulated map[string]bool // sessions whose messages fail simulation
 	unpriced  map[string]bool // sessions whose worth no node tells
+	priceless bool            // no node tells what it asks for gas
+	priced    int             // how often the price of gas was asked for
 }
 
 func newFakeChain() *fakeChain {
@@ -137,6 +139,10 @@ func (c *fakeChain) Broadcast(_ context.Context, tx []byte) error {
 func (c *fakeChain) MinGasPrice(context.Context) (float64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.priced++
+	if c.priceless {
+		return 0, fmt.Errorf("%w: unknown service cosmos.base.node.v1beta1.Service", chain.ErrNoNode)
+	}
 	return c.minPrice, nil
 }
 

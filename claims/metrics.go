@@ -22,6 +22,7 @@ type Metrics struct {
 	foreignRoots prometheus.Counter
 	keyless      prometheus.Gauge
 	stepErrors   prometheus.Counter
+	priceUnknown prometheus.Counter
 	unarchived   prometheus.Counter
 	lost         prometheus.Counter
 	gaps         *prometheus.GaugeVec
@@ -67,6 +68,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "ha_miner_sessions_without_key", Help: "Sessions that need a claim or a proof of a supplier whose key is not here.",
 		}),
 		lost:         counter("ha_miner_relays_declared_lost_total", "Relays that the last checkpoint knew and that were not in the tree when it was sealed."),
+		priceUnknown: counter("ha_miner_gas_price_unknown_total", "Transactions priced by the configuration alone, because no node told what it asks for."),
 		unarchived:   counter("ha_miner_claims_unarchived_total", "Claims sent before enough nodes had archived the tree."),
 		stepErrors:   counter("ha_miner_claims_step_errors_total", "Blocks for which observing or planning failed."),
 		actionErrors: vec("ha_miner_claims_action_errors_total", "Planned actions that failed, by action.", "action"),

@@ -24,7 +24,7 @@ func (e *Engine) submit(ctx context.Context, block chain.Block, kind raftfsm.Eff
 		return fmt.Errorf("no key for supplier %s", messages[0].session.Ref.Supplier)
 	}
 	draft, err := e.draft(ctx, key, kind, block, messages)
-	if err != nil && len(messages) > 1 && ctx.Err() == nil && !errors.Is(err, chain.ErrNoNode) {
+	if err != nil && len(messages) > 1 && ctx.Err() == nil && ofMessages(err) {
 		half := len(messages) / 2
 		return errors.Join(
 			e.submit(ctx, block, kind, messages[:half], marks),
@@ -44,6 +44,12 @@ func (e *Engine) submit(ctx context.Context, block chain.Block, kind raftfsm.Eff
 	err = e.broadcast(ctx, intent)
 	failpoint.Hit("claims." + kind.String() + "_after_broadcast")
 	return err
+}
+
+// ofMessages says that fewer messages may fare better. Nodes that are out of reach, or
+// ask too much, are so for any.
+func ofMessages(err error) bool {
+	return !errors.Is(err, chain.ErrNoNode) && !errors.Is(err, errPrice)
 }
 
 // intend puts the signed bytes into the log. The intent that stands is the
