@@ -86,6 +86,21 @@ func TestIntentsGoOutBeforeBlocksAreRead(t *testing.T) {
 	}
 }
 
+// A transaction is in no block before it was intended: a new leader reads on from there.
+func TestBlocksBeforeAnIntentAreNotRead(t *testing.T) {
+	r := newRig(t, "a")
+	r.log.voters = 3 // no archive comes: the claim goes out in the middle of its window
+	r.chain.swallow = true
+	r.until(rigEnd+8, nil)
+	r.failover()
+	r.chain.read = nil
+	r.until(rigEnd+9, nil)
+	slices.Sort(r.chain.read)
+	if want := []int64{rigEnd + 6, rigEnd + 7, rigEnd + 8, rigEnd + 9}; !slices.Equal(r.chain.read, want) {
+		t.Errorf("read blocks %v, want %v", r.chain.read, want)
+	}
+}
+
 // What has been earned can wait, what is yet to be earned cannot.
 func TestClaimsGoBeforeSettlements(t *testing.T) {
 	r := newRig(t, "a", "b")

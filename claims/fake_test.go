@@ -51,6 +51,7 @@ type fakeChain struct {
 	simulated map[string]bool // sessions whose messages fail simulation
 	unpriced  map[string]bool // sessions whose worth no node tells
 	priceless bool            // no node tells what it asks for gas
+	read      []int64         // heights whose transactions were read, in order
 	priced    int             // how often the price of gas was asked for
 }
 
@@ -158,6 +159,7 @@ func (c *fakeChain) ClaimsEndingAt(_ context.Context, _, height int64) (map[chai
 func (c *fakeChain) TxResults(_ context.Context, height int64) (map[[32]byte]chain.TxResult, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.read = append(c.read, height)
 	if c.blind {
 		return nil, errors.New("no results")
 	}

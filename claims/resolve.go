@@ -85,7 +85,7 @@ func outOfGas(r chain.TxResult) bool {
 }
 
 // scan reads the transactions of the blocks that came since the last scan, or
-// since the oldest window in which a pending intent may have been sent.
+// since the first pending intent was decided on, in its window.
 func (e *Engine) scan(ctx context.Context, height int64, seen observed) (map[[sha256.Size]byte]chain.TxResult, error) {
 	results := make(map[[sha256.Size]byte]chain.TxResult)
 	from := height + 1
@@ -94,7 +94,7 @@ func (e *Engine) scan(ctx context.Context, height int64, seen observed) (map[[sh
 		if err != nil {
 			return nil, err
 		}
-		from = min(from, openOf(intent.Kind, windows))
+		from = min(from, max(openOf(intent.Kind, windows), intent.IntendedHeight))
 	}
 	from = max(from, e.scanned+1)
 	var mu sync.Mutex
