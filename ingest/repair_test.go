@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"maps"
 	"slices"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/raftminer/raftminer/ingest/sessiontree"
 )
 
 // storedNodes are the fields of a session's nodes: leaves or the others.
@@ -108,11 +111,15 @@ func TestLostNodesAreRepaired(t *testing.T) {
 			if got := testutil.ToFloat64(o.metrics.lost); got != float64(test.lost) {
 				t.Errorf("%v relays reported lost, want %d", got, test.lost)
 			}
+			for _, r := range want {
+				key := sessiontree.Key(r.Relay)
+				path := sha256.Sum256(key[:])
+				if _, err := o.Prove(ctx, ref.Key(), path[:]); err != nil {
+					t.Errorf("prove %x: %v", path, err)
+				}
+			}
 			if got := testutil.ToFloat64(o.metrics.repaired); got != 1 {
 				t.Errorf("%v repairs counted, want 1", got)
-			}
-			if _, err := o.Prove(ctx, ref.Key(), make([]byte, 32)); err != nil {
-				t.Errorf("prove: %v", err)
 			}
 		})
 	}

@@ -9,25 +9,33 @@ import (
 	"github.com/pokt-network/smt"
 )
 
-// proofStore reads whole nodes, as a proof carries the leaf's value and its
-// sibling; a proof changes nothing.
+// proofStore hands smt the single nodes of what is stored; a proof changes
+// nothing.
 type proofStore struct {
-	ctx context.Context
-	src Source
+	ctx   context.Context
+	src   Source
+	known map[Digest][]byte
 }
 
 var errReadOnly = errors.New("a proof does not change the tree")
 
 func (s proofStore) Get(key []byte) ([]byte, error) {
-	d := digestOf(key)
-	nodes, err := fetch(s.ctx, s.src, []Digest{d})
+	d := Digest(key)
+	if node, ok := s.known[d]; ok {
+		return node, nil
+	}
+	records, err := fetch(s.ctx, s.src, []Digest{d})
 	if err != nil {
 		return nil, err
 	}
-	if !validNode(nodes[0]) {
-		return nil, fmt.Errorf("%w: %x", ErrCorrupt, d)
+	nodes, err := Expand(Node{d, records[0]})
+	if err != nil {
+		return nil, err
 	}
-	return nodes[0], nil
+	for _, n := range nodes {
+		s.known[n.Digest] = n.Data
+	}
+	return s.known[d], nil
 }
 
 func (proofStore) Set([]byte, []byte) error { return errReadOnly }
@@ -41,7 +49,8 @@ func (proofStore) ClearAll() error          { return errReadOnly }
 // out: a wrong one is a slash.
 func Prove(ctx context.Context, src Source, root, path []byte) (proof []byte, err error) {
 	defer guard(&err)
-	trie := smt.ImportSparseMerkleSumTrie(proofStore{ctx, src}, sha256.New(), root, smt.WithValueHasher(nil))
+	store := proofStore{ctx, src, make(map[Digest][]byte)}
+	trie := smt.ImportSparseMerkleSumTrie(store, sha256.New(), root, smt.WithValueHasher(nil))
 	closest, err := trie.ProveClosest(path)
 	if err != nil {
 		return nil, fmt.Errorf("prove closest leaf: %w", err)

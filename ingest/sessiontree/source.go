@@ -6,12 +6,12 @@ import (
 	"fmt"
 )
 
-// Digest is the field name of a node: the hash part of its smt digest. The
-// sum and count that smt appends to it follow from the node's own bytes.
+// Digest is the field name of a record: the hash part of its smt digest. The
+// sum and count that smt appends to it follow from the record's own bytes.
 type Digest [32]byte
 
-// Source reads stored nodes. Nodes answers in the order asked, nil for a node
-// that is not stored. It is called from one goroutine at a time.
+// Source reads stored records: leaves and pages. Nodes answers in the order
+// asked, nil for one that is not stored. It is called from one goroutine at a time.
 type Source interface {
 	Nodes(ctx context.Context, digests []Digest) ([][]byte, error)
 }
@@ -22,12 +22,6 @@ var (
 	// ErrCorrupt: a stored node does not decode.
 	ErrCorrupt = errors.New("tree node corrupt")
 )
-
-// digestOf cuts an smt digest (hash, sum, count) to the stored name.
-func digestOf(key []byte) (d Digest) {
-	copy(d[:], key)
-	return d
-}
 
 // fetch reads nodes and refuses gaps.
 func fetch(ctx context.Context, src Source, digests []Digest) ([][]byte, error) {

@@ -6,23 +6,21 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-
-	"github.com/pokt-network/smt"
+	"unsafe"
 )
 
 // Tree is not safe for concurrent use.
 type Tree struct {
-	store  *store
-	trie   *smt.SMST
-	root   []byte // stored root; nil when nothing is stored yet
-	whole  bool   // every stored node is known: nothing to fetch while growing
-	leaves int    // added since the last Settle
-	held   int    // bytes of those leaves
-	open   bool   // a Delta was handed out and is not settled
+	src   Source
+	trie  *trie
+	root  []byte // stored root; nil when nothing is stored yet
+	fresh []Node // leaves that no Delta has carried yet
+	held  int    // bytes of those leaves
+	way   way    // of the relay at hand, kept for its memory
+	open  bool   // a Delta was handed out and is not settled
 }
 
-// Delta is what the store must change for the trie to move to Root. Deletes
-// must be applied before Sets.
+// Delta is what the store must change for the trie to move to Root.
 type Delta struct {
 	Root    []byte // 48 bytes: digest, sum, count
 	Count   uint64
@@ -34,11 +32,10 @@ type Delta struct {
 // errUnsettled: the tree was used between Commit and Settle.
 var errUnsettled = errors.New("tree has an unsettled commit")
 
-// New resumes the tree at root, reading nodes from src as they are needed. A
+// New resumes the tree at root, reading pages from src as they are needed. A
 // nil root starts an empty tree.
 func New(src Source, root []byte) *Tree {
-	t := &Tree{store: newStore(src), root: bytes.Clone(root)}
-	t.whole = t.empty()
+	t := &Tree{src: src, root: bytes.Clone(root)}
 	t.load()
 	return t
 }
@@ -47,11 +44,12 @@ func New(src Source, root []byte) *Tree {
 func (t *Tree) empty() bool { return len(t.root) == 0 || bytes.Equal(t.root, emptyDigest[:]) }
 
 func (t *Tree) load() {
-	if t.empty() {
-		t.trie = smt.NewSparseMerkleSumTrie(t.store, sha256.New(), smt.WithValueHasher(nil))
-		return
+	t.trie = newTrie()
+	if !t.empty() {
+		var root sumDigest
+		copy(root[:], t.root) // one of another length names nothing that is stored
+		t.trie.root = t.trie.stub(root, 0)
 	}
-	t.trie = smt.ImportSparseMerkleSumTrie(t.store, sha256.New(), t.root, smt.WithValueHasher(nil))
 }
 
 // Key is the key of a relay's leaf.
@@ -64,67 +62,66 @@ func (t *Tree) Add(ctx context.Context, key Digest, relay []byte, weight uint64)
 	if t.open {
 		return false, errUnsettled
 	}
-	defer guard(&err)
-	t.store.ctx = ctx
-	// The inner trie is asked: the sum trie's Get would parse the value, of
-	// which compact leaves keep one byte.
-	present, err := t.trie.SMT.Get(key[:])
-	if err != nil {
-		return false, fmt.Errorf("look up relay %x: %w", key, err)
-	}
-	if len(present) > 0 {
-		return false, nil
-	}
-	// Update keeps the slice and appends sum and count to it: a private copy
-	// with room for just that.
-	value := append(make([]byte, 0, len(relay)+16), relay...)
-	if err := t.trie.Update(key[:], value, weight); err != nil {
+	l := leaf{path: sha256.Sum256(key[:]), sum: weight}
+	if err := t.reach(ctx, &l.path); err != nil {
 		return false, fmt.Errorf("insert relay %x: %w", key, err)
 	}
-	t.leaves++
-	t.held += 2 * len(relay)
+	if end := t.trie.get(t.way.end); end.isLeaf() && t.trie.leaves[end.at()].path == l.path {
+		return false, nil
+	}
+	data := leafData(&l.path, relay, weight)
+	l.hash = sha256.Sum256(data)
+	t.trie.insert(&t.way, l)
+	t.fresh = append(t.fresh, Node{l.hash, data})
+	t.held += len(data)
 	return true, nil
 }
 
+// reach follows path to its end, and reads the pages that are missing.
+func (t *Tree) reach(ctx context.Context, path *Digest) error {
+	t.way.along, t.way.end = t.way.along[:0], atRoot
+	for {
+		t.trie.walk(&t.way, path)
+		r := t.trie.get(t.way.end)
+		if r == 0 || r.isLeaf() || t.trie.inners[r.at()].read {
+			return nil
+		}
+		records, err := fetch(ctx, t.src, []Digest{t.trie.inners[r.at()].hash})
+		if err != nil {
+			return err
+		}
+		if err := t.trie.load(t.way.end, records[0]); err != nil {
+			return err
+		}
+	}
+}
+
 // Dirty reports whether there are leaves that no Delta has carried yet.
-func (t *Tree) Dirty() bool { return t.leaves > 0 }
+func (t *Tree) Dirty() bool { return len(t.fresh) > 0 }
 
-// Cold reports that nodes may have to be read before leaves can be added.
-func (t *Tree) Cold() bool { return !t.whole }
+// Cold reports that pages may have to be read before leaves can be added.
+func (t *Tree) Cold() bool { return t.trie.unread > 0 }
 
-// Bytes estimates the memory the tree holds.
-func (t *Tree) Bytes() int { return t.store.known.size() + t.held }
+// Bytes is the memory the tree holds.
+func (t *Tree) Bytes() int {
+	return cap(t.trie.inners)*int(unsafe.Sizeof(inner{})) + cap(t.trie.leaves)*int(unsafe.Sizeof(leaf{})) + t.held
+}
 
 // Commit computes the changes since the last Settle. Until Settle the tree
 // takes no more relays; if the changes may not have been stored, drop the tree.
-func (t *Tree) Commit() (delta Delta, err error) {
+func (t *Tree) Commit() (Delta, error) {
 	if t.open {
 		return Delta{}, errUnsettled
 	}
-	defer guard(&err)
-	if err := t.trie.Commit(); err != nil {
-		return Delta{}, fmt.Errorf("commit trie: %w", err)
-	}
-	root := t.trie.Root()
+	c := commit{trie: t.trie, sets: t.fresh}
+	root := c.node(t.trie.root, 0, -1)
 	t.open = true
-	return Delta{
-		Root: bytes.Clone(root), Count: root.MustCount(), Sum: root.MustSum(),
-		Deletes: t.store.orphans(), Sets: t.store.sets,
-	}, nil
+	return Delta{Root: root[:], Count: root.count(), Sum: root.sum(), Deletes: c.deletes, Sets: c.sets}, nil
 }
 
-// Settle says that delta is stored. The trie is resumed from its root, which
-// lets go of the relays' bytes and of everything in the table.
+// Settle says that delta is stored, and lets go of the relays' bytes.
 func (t *Tree) Settle(delta Delta) {
-	for _, d := range delta.Deletes {
-		t.store.known.remove(d)
-	}
-	for _, node := range delta.Sets {
-		_, _ = t.store.learn(node.Digest, node.Data)
-	}
-	t.store.sets, t.store.deletes = nil, nil
-	t.root, t.open, t.leaves, t.held = delta.Root, false, 0, 0
-	t.load()
+	t.root, t.fresh, t.held, t.open = delta.Root, nil, 0, false
 }
 
 // Shed lets go of everything that can be read again. A tree with leaves that
@@ -133,7 +130,5 @@ func (t *Tree) Shed() {
 	if t.open || t.Dirty() || t.empty() {
 		return
 	}
-	t.store = newStore(t.store.src)
-	t.whole = false
 	t.load()
 }

@@ -6,11 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 
 	"github.com/pokt-network/smt"
-	"github.com/pokt-network/smt/kvstore/simplemap"
 	"pgregory.net/rapid"
 )
 
@@ -46,9 +46,19 @@ func relay(n int) []byte {
 	return body
 }
 
-// reference is the trie that poktroll would build.
-func reference(relays [][]byte, weight uint64) *smt.SMST {
-	trie := smt.NewSparseMerkleSumTrie(simplemap.NewSimpleMap(), sha256.New(), smt.WithValueHasher(nil))
+// nodeMap keeps nodes by the hash part of their digest.
+type nodeMap map[Digest]string
+
+func (m nodeMap) Get(key []byte) ([]byte, error) { return []byte(m[Digest(key)]), nil }
+func (m nodeMap) Set(key, value []byte) error    { m[Digest(key)] = plain(value); return nil }
+func (m nodeMap) Delete(key []byte) error        { delete(m, Digest(key)); return nil }
+func (m nodeMap) Len() (int, error)              { return len(m), nil }
+func (m nodeMap) ClearAll() error                { clear(m); return nil }
+
+// reference is the trie that poktroll would build, and what it would store.
+func reference(relays [][]byte, weight uint64) (*smt.SMST, nodeMap) {
+	nodes := nodeMap{}
+	trie := smt.NewSparseMerkleSumTrie(nodes, sha256.New(), smt.WithValueHasher(nil))
 	for _, r := range relays {
 		key := sha256.Sum256(r)
 		if err := trie.Update(key[:], bytes.Clone(r), weight); err != nil {
@@ -58,7 +68,7 @@ func reference(relays [][]byte, weight uint64) *smt.SMST {
 	if err := trie.Commit(); err != nil {
 		panic(err)
 	}
-	return trie
+	return trie, nodes
 }
 
 func mustAdd(t interface {
@@ -73,30 +83,31 @@ func mustAdd(t interface {
 	return added
 }
 
-// reachable walks the stored nodes from root.
-func reachable(m *memory, root []byte) map[Digest]bool {
-	seen := make(map[Digest]bool)
-	var walk func(digest []byte)
-	walk = func(digest []byte) {
-		if bytes.Equal(digest, emptyDigest[:]) {
-			return
+// expanded is what smt would have stored in place of m's records.
+func expanded(t interface{ Fatal(args ...any) }, m *memory) map[Digest]string {
+	nodes := make(map[Digest]string)
+	for d, data := range m.nodes {
+		made, err := Expand(Node{d, data})
+		if err != nil {
+			t.Fatal(err)
 		}
-		d := digestOf(digest)
-		node := m.nodes[d]
-		if !validNode(node) {
-			panic("unreadable node")
-		}
-		seen[d] = true
-		switch node[0] {
-		case kindInner:
-			walk(node[1:49])
-			walk(node[49:97])
-		case kindExtension:
-			walk(node[35:83])
+		for _, n := range made {
+			nodes[n.Digest] = string(n.Data)
 		}
 	}
-	walk(root)
-	return seen
+	return nodes
+}
+
+// plain blanks what says nothing in the encoding of an extension: the bits of its
+// path behind those it stands for.
+func plain(node []byte) string {
+	if len(node) == extSize && node[0] == kindExtension {
+		node = bytes.Clone(node)
+		path := Digest(node[3:])
+		prefix := prefixOf(&path, int(node[2]))
+		copy(node[3:], prefix[:])
+	}
+	return string(node)
 }
 
 func TestAnyHistoryGivesTheReferenceTree(t *testing.T) {
@@ -152,11 +163,12 @@ func TestAnyHistoryGivesTheReferenceTree(t *testing.T) {
 		if len(relays) == 0 {
 			return
 		}
-		if want := reference(relays, 7).Root(); !bytes.Equal(root, want) {
+		trie, nodes := reference(relays, 7)
+		if want := trie.Root(); !bytes.Equal(root, want) {
 			t.Fatalf("root: got %x want %x", root, want)
 		}
-		if got, want := len(m.nodes), len(reachable(m, root)); got != want {
-			t.Fatalf("stored nodes: got %d, reachable %d", got, want)
+		if got := expanded(t, m); !maps.Equal(got, nodes) {
+			t.Fatalf("stored: got %d nodes, want the reference's %d, byte for byte", len(got), len(nodes))
 		}
 	})
 }
@@ -182,7 +194,7 @@ func grown(t *testing.T, n int) (*memory, [][]byte, []byte) {
 func TestProofEqualsTheOneOfATrieInMemory(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 10, 300} {
 		m, relays, root := grown(t, size)
-		ref := reference(relays, 7)
+		ref, _ := reference(relays, 7)
 		for i := range 50 {
 			path := sha256.Sum256([]byte{byte(i), byte(size)})
 			got, err := Prove(context.Background(), m, root, path[:])
@@ -197,6 +209,7 @@ func TestProofEqualsTheOneOfATrieInMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			short.ClosestProof.SiblingData = []byte(plain(short.ClosestProof.SiblingData))
 			want, err := short.Marshal()
 			if err != nil {
 				t.Fatal(err)
@@ -235,7 +248,7 @@ func TestWarmReadsOncePerLevel(t *testing.T) {
 
 func TestLostNodes(t *testing.T) {
 	m, _, root := grown(t, 100)
-	delete(m.nodes, digestOf(root))
+	delete(m.nodes, Digest(root))
 	tests := map[string]func() error{
 		"add": func() error {
 			_, err := New(m, root).Add(context.Background(), Key(relay(1)), relay(1), 7)
@@ -249,7 +262,7 @@ func TestLostNodes(t *testing.T) {
 			t.Errorf("%s: got %v want %v", name, err, ErrNodeMissing)
 		}
 	}
-	m.nodes[digestOf(root)] = []byte{9, 9, 9}
+	m.nodes[Digest(root)] = []byte{9, 9, 9}
 	for name, run := range tests {
 		if err := run(); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s of a corrupt root: got %v want %v", name, err, ErrCorrupt)
@@ -276,7 +289,8 @@ func TestAddKeepsNothingOfTheCallersBytes(t *testing.T) {
 	for i := range 20 {
 		relays = append(relays, relay(i))
 	}
-	if want := reference(relays, 7).Root(); !bytes.Equal(delta.Root, want) {
+	trie, _ := reference(relays, 7)
+	if want := trie.Root(); !bytes.Equal(delta.Root, want) {
 		t.Fatalf("root: got %x want %x", delta.Root, want)
 	}
 	if delta.Count != 20 || delta.Sum != 140 {
@@ -301,18 +315,38 @@ func TestSettledTreeDoesNotHoldRelays(t *testing.T) {
 }
 
 func FuzzStoredNode(f *testing.F) {
+	m := newMemory()
+	tree := New(m, nil)
+	for i := range 40 {
+		mustAdd(f, tree, relay(i))
+	}
+	delta, err := tree.Commit()
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Add([]byte{0}, []byte{1})
-	f.Add(bytes.Repeat([]byte{1}, innerSize), bytes.Repeat([]byte{2}, 8))
-	f.Add(bytes.Repeat([]byte{2}, extSize), bytes.Repeat([]byte{3}, 8))
-	f.Fuzz(func(t *testing.T, node, body []byte) {
-		root := bytes.Repeat([]byte{5}, digestSize)
+	for _, n := range delta.Sets {
+		f.Add(n.Data, relay(3))
+	}
+	f.Fuzz(func(t *testing.T, record, body []byte) {
+		// Under the root that this very record would have, if it decodes.
+		root := emptyDigest
+		root[0], root[47] = 5, 40
+		if len(record) > 1 && record[0] == kindPage {
+			d := pageDecoder{trie: newTrie(), rest: record[2:]}
+			d.trie.inners = append(d.trie.inners, inner{})
+			if digest, err := d.inner(1, int(record[1])); err == nil {
+				root = digest
+			}
+		}
 		m := newMemory()
-		m.nodes[digestOf(root)] = node
-		_ = New(m, root).Warm(context.Background(), []Digest{Key(body)})
-		tree := New(m, root)
+		m.nodes[root.hash()] = record
+		_ = New(m, root[:]).Warm(context.Background(), []Digest{Key(body)})
+		tree := New(m, root[:])
 		if _, err := tree.Add(context.Background(), Key(body), body, 1); err == nil {
 			_, _ = tree.Commit()
 		}
-		_, _ = Prove(context.Background(), m, root, make([]byte, 32))
+		_, _ = Prove(context.Background(), m, root[:], make([]byte, 32))
+		_, _ = Expand(Node{root.hash(), record})
 	})
 }
