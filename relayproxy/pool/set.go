@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -68,24 +69,24 @@ func (s *Set) Pick(tried Tried) *Member {
 
 // choose looks at the members in turn, so that equal ones share alike.
 func (s *Set) choose(tried Tried) *Member {
-	n := uint32(len(s.members))
-	turn := uint32(0)
-	if n > 1 {
-		turn = s.turn.Add(1)
+	first := 0
+	if n := len(s.members); n > 1 {
+		first = int(s.turn.Add(1) % uint32(n))
 	}
 	var best *Member
-	fewest := int64(0)
-	for i := range n {
-		m := s.members[(turn+i)%n]
-		if tried.has(m) || !m.usable() {
-			continue
-		}
-		pending := m.pending.Load()
-		if s.opts.RoundRobin || pending == 0 {
-			return m
-		}
-		if best == nil || pending < fewest {
-			best, fewest = m, pending
+	fewest := int64(math.MaxInt64)
+	for _, part := range [...][]*Member{s.members[first:], s.members[:first]} {
+		for _, m := range part {
+			if tried.has(m) || !m.usable() {
+				continue
+			}
+			pending := m.pending.Load()
+			if s.opts.RoundRobin || pending == 0 {
+				return m
+			}
+			if pending < fewest {
+				best, fewest = m, pending
+			}
 		}
 	}
 	return best
