@@ -1,13 +1,8 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 
@@ -26,12 +21,12 @@ const (
 // shows an old block, or comes back. No relay fails, nobody is blind for long, and
 // everything is paid.
 func TestChainNodes(t *testing.T) {
-	c, frozen := newCords(t), &freezer{}
+	c, second := newCords(t), &meddler{}
 	n, ctx := startWith(t, "", func(name string, config map[string]any) {
 		chain := config["chain"].(map[string]any)
 		node := chain["nodes"].([]any)[0].(map[string]any)
 		var three []any
-		for i, rpc := range []string{node["rpc"].(string), frozen.before(t, node["rpc"].(string)), node["rpc"].(string)} {
+		for i, rpc := range []string{node["rpc"].(string), second.before(t, node["rpc"].(string)), node["rpc"].(string)} {
 			cord := fmt.Sprintf("node-%d", i)
 			three = append(three, map[string]any{"rpc": c.through(cord, rpc), "grpc": c.through(cord, node["grpc"].(string))})
 		}
@@ -45,10 +40,10 @@ func TestChainNodes(t *testing.T) {
 	}{
 		{"all are there", func() {}, 3},
 		{"the first hangs", func() { c.hold("node-0") }, 2},
-		{"the second stands still", frozen.freeze, 1},
+		{"the second stands still", func() { second.set(stale) }, 1},
 		{"the first is back", func() { c.release("node-0") }, 2},
 		{"the third hangs", func() { c.hold("node-2") }, 1},
-		{"all are back", func() { c.release("node-2"); frozen.thaw() }, 3},
+		{"all are back", func() { c.release("node-2"); second.set(honest) }, 3},
 	} {
 		step.do()
 		gap := 0.0
@@ -116,75 +111,4 @@ func (n *network) gap(ctx context.Context, name string) float64 {
 		return max(0, height-seen)
 	}
 	return 0
-}
-
-// freezer passes questions on to a full node's RPC. While it is frozen it tells its
-// status as it was.
-type freezer struct {
-	mu     sync.Mutex
-	frozen bool
-	status json.RawMessage
-}
-
-func (f *freezer) set(frozen bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.frozen = frozen
-}
-
-func (f *freezer) freeze() { f.set(true) }
-func (f *freezer) thaw()   { f.set(false) }
-
-// before starts a server in front of an RPC, and is its URL.
-func (f *freezer) before(t *testing.T, rpc string) string {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		question, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
-		answer, err := f.answer(r.Context(), rpc, question)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		_, _ = w.Write(answer)
-	}))
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-func (f *freezer) answer(ctx context.Context, rpc string, question []byte) ([]byte, error) {
-	var call struct {
-		ID     json.RawMessage `json:"id"`
-		Method string          `json:"method"`
-	}
-	if err := json.Unmarshal(question, &call); err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if call.Method == "status" && f.frozen && f.status != nil {
-		return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":%s}`, call.ID, f.status), nil
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, rpc, bytes.NewReader(question))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if call.Method == "status" && err == nil {
-		var said struct {
-			Result json.RawMessage `json:"result"`
-		}
-		if err := json.Unmarshal(answer, &said); err != nil {
-			return nil, err
-		}
-		f.status = said.Result
-	}
-	return answer, err
 }
