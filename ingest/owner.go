@@ -20,8 +20,9 @@ const (
 	// maxHeld bounds the relay bytes that a partition holds back for a flush.
 	maxHeld = 8 << 20
 	// readBytes is what one read should bring, and maxRead its most entries of
-	// a stream.
-	readBytes = 16 << 20
+	// a stream. Twice as much takes Redis twice as long per relay: its answers no
+	// longer fit the processor's cache.
+	readBytes = 8 << 20
 	maxRead   = 1000
 	// blockFor is how long a read waits for entries, and so how long an owner
 	// that has to stop may take to notice.

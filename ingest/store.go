@@ -11,9 +11,10 @@ import (
 )
 
 // What one script may carry. While a script runs Redis serves nobody else: this
-// keeps it to a few milliseconds.
+// keeps it to a millisecond, and what Redis copies on the way within the
+// processor's cache.
 const (
-	scriptBytes = 512 << 10
+	scriptBytes = 96 << 10
 	scriptNodes = 2000
 )
 

@@ -8,8 +8,8 @@ import (
 
 // A page is how inner nodes are stored: those of one band of depths that hang
 // together, under the digest of the uppermost. A page is written and read as
-// one, so that a tree of 10,000 relays is four pages deep, and a flush writes a
-// fifth of what single nodes would take. Hashes within a page follow from it.
+// one, so that a tree of 10,000 relays is three pages deep, and a flush of a
+// fifteenth of it writes less than a page a relay instead of six nodes. Hashes within a page follow from it.
 //
 //	page   3 | from 1 | inner
 //	inner  1 | depth 1 | prefix, depth bits | child | child
@@ -23,7 +23,7 @@ const (
 	itemNode = kindInner
 	itemPage = 2
 
-	bandBits = 4
+	bandBits = 5
 )
 
 func band(depth uint8) int { return int(depth) / bandBits }
