@@ -60,12 +60,16 @@ func ownUntilKilled() {
 	}
 	go o.Run(ctx)
 	for {
-		if err := o.Trim(ctx, o.Mark()); err != nil {
+		err := o.Trim(ctx, o.Mark())
+		endIfFenced(o)
+		if err != nil {
 			panic(err)
 		}
 		if session := os.Getenv(childSeal); session != "" {
 			n, _ := strconv.Atoi(session)
-			if _, err := o.Seal(ctx, testRef(n).Key()); err != nil && !errors.Is(err, ErrUnknownSession) {
+			_, err := o.Seal(ctx, testRef(n).Key())
+			endIfFenced(o)
+			if err != nil && !errors.Is(err, ErrUnknownSession) {
 				panic(err)
 			}
 		}

@@ -11,4 +11,4 @@ go test -timeout 5m ./e2e/house
 # Allocations are counted without the race detector, which allocates itself.
 go test -count=1 -run 'Allocat' ./chain/ring ./relayproxy
 # Owners that are killed inside the flush, a slice of make kill-ingest.
-go test -count=1 -tags failpoints -run TestTreesSurviveKills ./ingest
+go test -count=1 -tags failpoints -run 'TestTreesSurviveKills|TestAnOwnerThatSlept' ./ingest
