@@ -69,6 +69,7 @@ func (c *Chain) boot(ctx context.Context) error {
 	c.app, err = app.New(
 		logger, cosmosdb.NewMemDB(), nil, true, simtestutil.AppOptionsMap{flags.FlagHome: c.opts.Dir},
 		baseapp.SetChainID(c.opts.ChainID), baseapp.SetMinGasPrices(c.opts.MinGasPrices),
+		baseapp.SetIAVLSyncPruning(true), // nobody ends what prunes beside
 	)
 	if err != nil {
 		return fmt.Errorf("build app: %w", err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 
@@ -259,4 +260,24 @@ func prove(
 		t.Fatal(err)
 	}
 	return prooftypes.NewMsgSubmitProof(claim.SupplierOperatorAddress, claim.SessionHeader, raw)
+}
+
+// A process that runs many chains in turn is not slowed down by those that are over.
+func TestClosedChainLeavesNothingRunning(t *testing.T) {
+	once := func() int {
+		chain, err := pocketchain.Start(t.Context(), pocketchain.Options{ChainID: "closed", BlockTime: 50 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := chain.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return runtime.NumGoroutine()
+	}
+	first := once() // and what a process starts once
+	for range 3 {
+		if n := once(); n > first+20 {
+			t.Fatalf("%d goroutines after a chain was closed, %d after the one before", n, first)
+		}
+	}
 }
