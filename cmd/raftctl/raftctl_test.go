@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -87,6 +88,10 @@ func startMember(t *testing.T, cfg raftfsm.Config) testMember {
 		}
 	})
 	t.Cleanup(stop)
+	poll(t, "answer at "+socket, func() bool {
+		conn, err := net.Dial("unix", socket)
+		return err == nil && conn.Close() == nil
+	})
 	return testMember{node: node, dir: cfg.DataDir, socket: socket, stop: stop}
 }
 
