@@ -20,6 +20,15 @@ func membersOf(s *raftfsm.State, nodes []string) (members []string) {
 	return members
 }
 
+// NeededRoot is that of a sealed tree that Redis has to hold: fewer members have
+// archived it than a claim waits for. Of all other sessions it is nil.
+func NeededRoot(state *raftfsm.State, s raftfsm.Session, voters int) []byte {
+	if !sealedOpen(s) || len(membersOf(state, s.Archives)) >= max(1, wantedArchives(voters)) {
+		return nil
+	}
+	return s.Root
+}
+
 // noteUnarchived says which sessions are claimed although a proof of them might
 // depend on one copy: their window would not wait.
 func (e *Engine) noteUnarchived(sessions []raftfsm.Session) {

@@ -171,10 +171,10 @@ type Drain struct {
 	Timeout time.Duration `yaml:"timeout" doc:"for relays in flight to end after that"`
 }
 
-// Spool is what a relayer keeps of published relays until their sessions are
-// sealed, to publish it again when Redis lost it.
+// Spool is what a relayer keeps of published relays until miners have archived their
+// sessions, to publish it again when Redis lost it.
 type Spool struct {
-	MaxBytes Bytes  `yaml:"max_bytes" doc:"memory for relays of open sessions, which are published again when Redis may have lost them; the oldest leave first; 0 keeps none"`
+	MaxBytes Bytes  `yaml:"max_bytes" doc:"memory for relays of sessions that miners have not archived yet, which are published again when Redis may have lost them; the oldest leave first; 0 keeps none"`
 	Dir      string `yaml:"dir" local:"yes" doc:"directory for them: they outlive the process, and relays are taken while Redis is away; default: memory only, and relays are refused then; relative to this file"`
 }
 

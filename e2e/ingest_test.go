@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -101,6 +102,58 @@ func TestIngestRedisLosesEverything(t *testing.T) {
 	}
 	if republished == 0 {
 		t.Error("no relayer published anything again")
+	}
+}
+
+// Redis dies after trees were sealed, with nobody's archive written yet, and comes back
+// empty. The relayers still have the relays: the sealed trees are built again, archived
+// and proven.
+func TestIngestSealedTreesOutliveRedis(t *testing.T) {
+	var mu sync.Mutex // configurations are edited side by side
+	var archives []string
+	n, ctx := startOptions(t, devnet.Options{AppendFsync: "no", Edit: func(_ string, config map[string]any) {
+		if miner, ok := config["miner"].(map[string]any); ok {
+			mu.Lock()
+			defer mu.Unlock()
+			archives = append(archives, filepath.Join(miner["data_dir"].(string), "archive"))
+		}
+	}})
+	move := func(from, to string) {
+		for _, dir := range archives {
+			if err := os.Rename(dir+from, dir+to); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	move("", ".away") // nothing can be archived
+	report := make(chan devnet.Report, 1)
+	go func() {
+		r, err := n.Drive(ctx, devnet.DriveOptions{Relays: 90, RPS: 60, Sessions: 1})
+		if err != nil {
+			t.Error(err)
+		}
+		report <- r
+	}()
+	if !eventually(ctx, func() bool { return n.sumOf(ctx, "ha_miner_tree_archive_errors_total") > 0 }) {
+		t.Error("no tree was sealed")
+	}
+	if err := n.Redis().Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Redis().Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	move(".away", "")
+	r := <-report
+	t.Logf("%+v", r)
+	if r.RelaysAnswered != 90 || r.RelaysLost != 0 || r.LeavesClaimed != r.RelaysMined {
+		t.Errorf("%d relays answered, %d mined, %d lost, %d leaves claimed", r.RelaysAnswered, r.RelaysMined, r.RelaysLost, r.LeavesClaimed)
+	}
+	if r.ClaimsSettled != r.ClaimsSubmitted || r.ClaimsExpired != 0 || r.SuppliersSlashed != 0 {
+		t.Errorf("%d of %d claims settled, %d expired, %d suppliers slashed", r.ClaimsSettled, r.ClaimsSubmitted, r.ClaimsExpired, r.SuppliersSlashed)
+	}
+	if n.sumOf(ctx, "ha_miner_trees_restored_total") == 0 {
+		t.Error("no tree was restored: redis was lost too early or too late")
 	}
 }
 

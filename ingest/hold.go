@@ -111,7 +111,7 @@ func (o *Owner) observeHeld() { o.metrics.held.Set(float64(len(o.Held()))) }
 // release forgets what is in memory.
 func (p *partition) release() {
 	p.reader, p.fenced = nil, false
-	p.sessions, p.gone = nil, nil
+	p.sessions, p.gone, p.wanted, p.behind = nil, nil, nil, nil
 	p.cursor, p.durable, p.read = streamID{}, streamID{}, streamID{}
 	p.pending, p.held = 0, 0
 }

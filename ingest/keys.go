@@ -54,8 +54,8 @@ func (k Keys) Meta(p int) string { return k.tagged(p, "meta") }
 // Heads is a hash from session to its head record.
 func (k Keys) Heads(p int) string { return k.tagged(p, "heads") }
 
-// Closed is a sorted set of the sessions that take no more relays: score 0
-// while the session is kept, the unix time of its removal once forgotten.
+// Closed is a sorted set of the sessions that take no more relays; the scores are
+// closings.
 func (k Keys) Closed(p int) string { return k.tagged(p, "closed") }
 
 // Nodes is the hash of a session's tree nodes.

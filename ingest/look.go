@@ -19,13 +19,16 @@ func (id streamID) Compare(other streamID) int { return id.compare(other) }
 
 // Sight is what a relayer sees of a partition.
 type Sight struct {
-	Instance string             // another one when another server answers, or the same after a restart
-	Last     Position           // the newest relay that was ever in the stream
-	Cursor   Position           // relays up to here are in stored trees
-	Closed   []chain.SessionKey // those of the sessions asked for that take no more relays
+	Instance string   // another one when another server answers, or the same after a restart
+	Last     Position // the newest relay that was ever in the stream
+	Cursor   Position // relays up to here are in stored trees
+
+	// Of the sessions that were looked for:
+	Safe   []chain.SessionKey          // nobody needs their relays from relayers any more
+	Wanted map[chain.SessionKey]Asking // their relays are asked for again
 }
 
-// Look reads every partition, by its number. sessions are asked for where they
+// Look reads every partition, by its number. sessions are looked for where they
 // belong.
 func Look(ctx context.Context, rdb redis.UniversalClient, keys Keys, sessions []chain.SessionKey) ([]Sight, error) {
 	asked := make([][]chain.SessionKey, keys.Partitions())
@@ -90,15 +93,27 @@ func lookAt(ctx context.Context, server redis.Cmdable, keys Keys, parts []int, a
 			return err
 		}
 		for _, session := range asked[p] {
-			switch err := scores[session].Err(); {
-			case err == nil:
-				sights[p].Closed = append(sights[p].Closed, session)
-			case !errors.Is(err, redis.Nil):
+			score, err := scores[session].Result()
+			if err != nil && !errors.Is(err, redis.Nil) {
 				return err
 			}
+			sights[p].take(session, closing(score)) // 0 for one that is open
 		}
 	}
 	return nil
+}
+
+// take notes what a closing says about the relays of a session.
+func (s *Sight) take(session chain.SessionKey, c closing) {
+	switch since, asked := c.asked(); {
+	case asked:
+		if s.Wanted == nil {
+			s.Wanted = make(map[chain.SessionKey]Asking)
+		}
+		s.Wanted[session] = since
+	case c.final():
+		s.Safe = append(s.Safe, session)
+	}
 }
 
 // instanceOf tells lives of servers apart: the run id is new after every start,

@@ -236,9 +236,14 @@ func (o *Owner) flushDue(ctx context.Context, parts []*partition, all bool) erro
 	return together(parts, func(p *partition) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.reader == nil || !all && !p.full() {
+		if p.reader == nil {
 			return nil
 		}
-		return p.flush(ctx)
+		if all || p.full() {
+			if err := p.flush(ctx); err != nil {
+				return err
+			}
+		}
+		return p.reseal(ctx)
 	})
 }

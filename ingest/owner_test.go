@@ -172,10 +172,18 @@ func TestAnOldOwnerWritesNothing(t *testing.T) {
 	testOwner(t, rdb, 2)
 	before := dump(t, rdb)
 	attempts := map[string]func() error{
-		"flush":  func() error { return old.flushDue(ctx, old.parts, true) },
-		"seal":   func() error { _, err := old.Seal(ctx, sealed.Key()); return err },
-		"forget": func() error { return old.Forget(ctx, sealed.Key()) },
-		"trim":   func() error { return old.Trim(ctx, old.Mark()) },
+		"flush":    func() error { return old.flushDue(ctx, old.parts, true) },
+		"seal":     func() error { _, err := old.Seal(ctx, sealed.Key()); return err },
+		"forget":   func() error { return old.Forget(ctx, sealed.Key()) },
+		"trim":     func() error { return old.Trim(ctx, old.Mark()) },
+		"archived": func() error { return old.Archived(ctx, []chain.SessionKey{sealed.Key()}) },
+		"restore":  func() error { return old.Restore(ctx, []Known{{Ref: sealed, Sealed: true, Root: []byte("root")}}) },
+		"want": func() error {
+			p := old.partitionOf(sealed.Key())
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.want(ctx, Known{Ref: sealed, Sealed: true, Root: []byte("root")})
+		},
 	}
 	for name, attempt := range attempts {
 		if err := attempt(); !errors.Is(err, ErrFenced) {

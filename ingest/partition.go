@@ -32,7 +32,9 @@ type partition struct {
 	alone    bool     // replicas did not confirm the last write
 	flushes  uint64   // of this ownership: makes each staging unique
 	sessions map[chain.SessionKey]*session
-	gone     map[chain.SessionKey]bool // sessions that were forgotten
+	gone     map[chain.SessionKey]bool      // sessions that were archived or forgotten
+	behind   map[chain.SessionKey]shortfall // open sessions of which Redis lost relays
+	wanted   map[chain.SessionKey][]byte    // roots of sealed trees that Redis lost and that nobody else has
 }
 
 // session is one tree. Its head is the stored one.
@@ -87,7 +89,11 @@ func (p *partition) load(answer []any) error {
 	}
 	closed, _ := answer[2].([]any)
 	for i := 1; i < len(closed); i += 2 {
-		if fmt.Sprint(closed[i]) != "0" {
+		c, err := parseClosing(fmt.Sprint(closed[i]))
+		if err != nil {
+			return fmt.Errorf("partition %d, session %v: %w", p.number, closed[i-1], err)
+		}
+		if c.final() {
 			p.gone[sessionOf(fmt.Sprint(closed[i-1]))] = true
 		}
 	}

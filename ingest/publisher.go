@@ -41,6 +41,7 @@ type Publisher struct {
 // publication is one relay on its way, and where its caller waits.
 type publication struct {
 	relay MinedRelay
+	again bool       // Redis had it and lost it
 	done  chan error // buffered: a caller that gave up is not waited for
 }
 
@@ -68,9 +69,19 @@ func NewPublisher(rdb redis.UniversalClient, keys Keys, reg prometheus.Registere
 // that it is not and never will be. After any other error it may be there: a
 // relay that is published twice is one leaf.
 func (p *Publisher) Publish(ctx context.Context, relay MinedRelay) error {
+	return p.publish(ctx, relay, false)
+}
+
+// Republish is Publish for a relay that was in the stream before Redis lost it. A
+// closed session takes it, too, if its relays are asked for again.
+func (p *Publisher) Republish(ctx context.Context, relay MinedRelay) error {
+	return p.publish(ctx, relay, true)
+}
+
+func (p *Publisher) publish(ctx context.Context, relay MinedRelay, again bool) error {
 	start := time.Now()
 	for {
-		err := p.once(ctx, relay)
+		err := p.once(ctx, relay, again)
 		switch {
 		case err == nil:
 			p.published.WithLabelValues("published").Inc()
@@ -96,8 +107,8 @@ func final(err error) bool {
 	return errors.Is(err, ErrStoreFull) || errors.Is(err, ErrPublisherClosed)
 }
 
-func (p *Publisher) once(ctx context.Context, relay MinedRelay) error {
-	item := publication{relay: relay, done: make(chan error, 1)}
+func (p *Publisher) once(ctx context.Context, relay MinedRelay, again bool) error {
+	item := publication{relay: relay, again: again, done: make(chan error, 1)}
 	if err := p.enqueue(ctx, item); err != nil {
 		return err
 	}
@@ -161,43 +172,58 @@ func (p *Publisher) gather(first publication) []publication {
 	return batch
 }
 
-// send publishes a batch: one script a partition, all in one pipeline.
+// parcel is what one script takes.
+type parcel struct {
+	partition int
+	again     bool
+}
+
+// send publishes a batch: one script a parcel, all in one pipeline.
 func (p *Publisher) send(batch []publication) {
 	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
-	parts := make(map[int][]publication)
+	parcels := make(map[parcel][]publication)
 	for _, item := range batch {
-		at := p.keys.Partition(item.relay.Key())
-		parts[at] = append(parts[at], item)
+		at := parcel{p.keys.Partition(item.relay.Key()), item.again}
+		parcels[at] = append(parcels[at], item)
 	}
-	results := make(map[int]*redis.Cmd, len(parts))
+	results := make(map[parcel]*redis.Cmd, len(parcels))
 	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		for at, items := range parts {
-			results[at] = publishScript.EvalSha(ctx, pipe, []string{p.keys.Closed(at), p.keys.Stream(at)}, publishArgs(items)...)
+		for at, items := range parcels {
+			results[at] = publishScript.EvalSha(ctx, pipe, p.publishKeys(at), publishArgs(at, items)...)
 		}
 		return nil
 	})
 	if err != nil {
 		p.log.Debug("publish pipeline failed", zap.Int("relays", len(batch)), zap.Error(err))
-		p.sendSource(ctx, parts, results)
+		p.sendSource(ctx, parcels, results)
 	}
-	for at, items := range parts {
+	for at, items := range parcels {
 		answer(items, results[at])
 	}
 }
 
 // sendSource sends the script itself where a Redis did not know it: a new one,
 // or one that restarted or was failed over.
-func (p *Publisher) sendSource(ctx context.Context, parts map[int][]publication, results map[int]*redis.Cmd) {
-	for at, items := range parts {
+func (p *Publisher) sendSource(ctx context.Context, parcels map[parcel][]publication, results map[parcel]*redis.Cmd) {
+	for at, items := range parcels {
 		if redis.HasErrorPrefix(results[at].Err(), "NOSCRIPT") {
-			results[at] = publishScript.Eval(ctx, p.rdb, []string{p.keys.Closed(at), p.keys.Stream(at)}, publishArgs(items)...)
+			results[at] = publishScript.Eval(ctx, p.rdb, p.publishKeys(at), publishArgs(at, items)...)
 		}
 	}
 }
 
-func publishArgs(items []publication) []any {
-	args := make([]any, 0, 4*len(items))
+func (p *Publisher) publishKeys(at parcel) []string {
+	return []string{p.keys.Closed(at.partition), p.keys.Stream(at.partition)}
+}
+
+func publishArgs(at parcel, items []publication) []any {
+	args := make([]any, 0, 1+4*len(items))
+	again := ""
+	if at.again {
+		again = "1"
+	}
+	args = append(args, again)
 	for _, item := range items {
 		r := item.relay
 		args = append(args, r.Supplier, r.SessionID, r.ComputeUnits, r.Relay)

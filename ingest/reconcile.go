@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -16,12 +17,16 @@ type Known struct {
 	Ref    chain.SessionRef
 	Sealed bool   // or further
 	Count  uint64 // relays
+	// Root is that of a sealed tree that only Redis has, or too few members; nil for
+	// all others.
+	Root []byte
 }
 
 // Reconcile compares what is owned with what the group remembers, after Take.
 // Redis is never put back to that: it says what is there. But a session that is
-// sealed takes no relay any more, whatever Redis has forgotten, and one that went
-// back is named.
+// sealed takes no new relay, whatever Redis has forgotten, and one that went back is
+// named. If Redis lost a sealed tree that it should still have, relayers are asked
+// for its relays.
 func (o *Owner) Reconcile(ctx context.Context, known []Known) error {
 	var errs []error
 	for _, k := range known {
@@ -48,7 +53,10 @@ func (o *Owner) reconcile(ctx context.Context, k Known) error {
 		if head.Sealed || p.gone[key] {
 			return nil
 		}
-		if _, err := p.shut(ctx, key); err != nil {
+		if k.Root != nil {
+			return p.want(ctx, k)
+		}
+		if err := p.markClosed(ctx, closingArchived, key); err != nil {
 			return err
 		}
 		p.gone[key] = true
@@ -58,10 +66,34 @@ func (o *Owner) reconcile(ctx context.Context, k Known) error {
 	if head.Count >= k.Count {
 		return nil
 	}
+	if p.behind == nil {
+		p.behind = make(map[chain.SessionKey]shortfall)
+	}
+	p.behind[key] = shortfall{relays: k.Count, since: time.Now()}
 	p.metrics.rollbacks.Inc()
 	o.log.Warn("redis went back behind what the group knows; relays may come again from the relayers' spools",
 		append(sessionFields(k.Ref), zap.Uint64("relays", head.Count), zap.Uint64("relays_known", k.Count))...)
 	return nil
+}
+
+// shortfall is what Redis lost of an open session.
+type shortfall struct {
+	relays uint64 // that the group knew of
+	since  time.Time
+}
+
+// Recovering says that key has fewer relays than the group knew when Redis went back,
+// not longer than patience ago: relayers may be bringing them again.
+func (o *Owner) Recovering(key chain.SessionKey, patience time.Duration) bool {
+	p := o.partitionOf(key)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	short, ok := p.behind[key]
+	if !ok || time.Since(short.since) > patience {
+		return false
+	}
+	s, ok := p.sessions[key]
+	return !ok || s.head.Count < short.relays
 }
 
 func sessionFields(ref chain.SessionRef) []zap.Field {

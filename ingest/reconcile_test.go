@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
@@ -42,8 +43,14 @@ func TestReconcileAfterAWipe(t *testing.T) {
 	if err := p.Publish(ctx, testRelay(t, sealed, 3)); !errors.Is(err, ErrSessionClosed) {
 		t.Errorf("relay of a sealed session: got %v, want %v", err, ErrSessionClosed)
 	}
+	if !wiped.Recovering(open.Key(), time.Minute) || wiped.Recovering(open.Key(), 0) {
+		t.Error("a session of which relays are missing has to wait for them, but not for ever")
+	}
 	publish(t, p, testRelay(t, open, 1), testRelay(t, open, 2)) // a relayer's spool
 	consumeAll(t, wiped)
+	if wiped.Recovering(open.Key(), time.Minute) {
+		t.Error("a session that has its relays again waits for more")
+	}
 	for _, h := range wiped.Heads() {
 		if h.Ref != open || h.Count != 2 {
 			t.Errorf("session %v has a tree of %d relays", h.Ref.Key(), h.Count)

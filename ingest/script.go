@@ -19,6 +19,8 @@ var (
 	flushSource string
 	//go:embed scripts/close.lua
 	closeSource string
+	//go:embed scripts/mark.lua
+	markSource string
 	//go:embed scripts/seal.lua
 	sealSource string
 	//go:embed scripts/forget.lua
@@ -32,6 +34,7 @@ var (
 	acquireScript = redis.NewScript(acquireSource)
 	flushScript   = redis.NewScript(flushSource)
 	closeScript   = redis.NewScript(closeSource)
+	markScript    = redis.NewScript(markSource)
 	sealScript    = redis.NewScript(sealSource)
 	stageScript   = redis.NewScript(stageSource)
 	forgetScript  = redis.NewScript(forgetSource)

@@ -168,6 +168,7 @@ func (o *Owner) Forget(ctx context.Context, key chain.SessionKey) error {
 		return p.counted(refusal(err))
 	}
 	delete(p.sessions, key)
+	delete(p.wanted, key)
 	p.gone[key] = true
 	return nil
 }

@@ -26,6 +26,9 @@ const (
 	// sealCalm is how long a session stays open after Redis was away: relayers bring
 	// what they took meanwhile.
 	sealCalm = 500 * time.Millisecond
+	// recoverPatience is how long one stays open of which Redis lost relays: relayers
+	// notice within a second, and bring what they have of it.
+	recoverPatience = 3 * time.Second
 )
 
 // errUnsettled: Redis was away a moment ago.
@@ -42,9 +45,11 @@ type holder struct {
 func (m *miner) hold(ctx context.Context) {
 	h := &holder{miner: m}
 	trimmer := claims.NewTrimmer(m.node, m.owner, m.log)
+	retention := claims.NewRetention(m.node, m.owner, m.log)
 	var work sync.WaitGroup
 	work.Go(func() { m.owner.Run(ctx) })
 	work.Go(func() { trimmer.Run(ctx) })
+	work.Go(func() { retention.Run(ctx) })
 	work.Go(func() { h.follow(ctx) })
 	work.Wait()
 }
@@ -116,10 +121,13 @@ func (h *holder) adjust(ctx context.Context, held []raftfsm.Holding) error {
 
 // known is what the group remembers of the sessions in partitions.
 func (h *holder) known(partitions map[int]string) (known []ingest.Known) {
+	voters := h.node.Voters()
 	h.node.View(func(state *raftfsm.State) {
 		for s := range state.Sessions() {
 			if _, taken := partitions[h.names.Partition(s.Ref.Key())]; taken {
-				known = append(known, ingest.Known{Ref: s.Ref, Sealed: s.Stage != raftfsm.StageActive, Count: s.Count})
+				known = append(known, ingest.Known{
+					Ref: s.Ref, Sealed: s.Stage != raftfsm.StageActive, Count: s.Count, Root: claims.NeededRoot(state, s, voters),
+				})
 			}
 		}
 	})
@@ -139,7 +147,7 @@ func fencesOf(held []raftfsm.Holding, node string) map[int]string {
 
 // SealTree implements raftfsm.Holder.
 func (m *miner) SealTree(ctx context.Context, key chain.SessionKey) (raftfsm.Progress, error) {
-	if !m.owner.Calm(sealCalm) {
+	if !m.owner.Calm(sealCalm) || m.owner.Recovering(key, recoverPatience) {
 		return raftfsm.Progress{}, errUnsettled
 	}
 	head, err := m.owner.Seal(ctx, key)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -83,43 +84,42 @@ func (s *Spool) waiting() bool {
 // catchUp publishes what was accepted while Redis was away. A session that was
 // sealed meanwhile takes no relay: those are lost, and named.
 func (s *Spool) catchUp(ctx context.Context) {
-	var waiting []*entry
-	s.mu.Lock()
-	for _, e := range s.entries {
-		if e.pending {
-			waiting = append(waiting, e)
-		}
+	waiting := s.selected(func(e *entry) bool { return e.pending })
+	if len(waiting) == 0 {
+		return
 	}
-	s.mu.Unlock()
 	var failed atomic.Int64
 	var group errgroup.Group
 	group.SetLimit(republishers)
-	late := make([]bool, len(waiting))
-	for i, e := range waiting {
+	var late sync.Map // entries
+	for _, e := range waiting {
 		group.Go(func() error {
 			ctx, cancel := context.WithTimeout(ctx, republishTimeout)
 			defer cancel()
-			err := s.inner.Publish(ctx, e.relay)
-			if late[i] = isClosed(err); err != nil && !late[i] {
+			switch err := s.inner.Publish(ctx, e.relay); {
+			case isClosed(err):
+				late.Store(e, true)
+			case err != nil:
 				failed.Add(1)
-				return nil
+			default:
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.arrived(e)
 			}
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.arrived(e)
 			return nil
 		})
 	}
 	_ = group.Wait() // failures are counted
-	s.mu.Lock()
-	s.measure()
-	s.mu.Unlock()
 	lost := make(map[chain.SessionKey]int)
-	for i, e := range waiting {
-		if late[i] {
+	// Late ones must not be kept: they are not in the sealed tree, should that be
+	// asked for.
+	s.drop(func(e *entry) bool {
+		_, gone := late.Load(e)
+		if gone {
 			lost[e.relay.Key()]++
 		}
-	}
+		return gone
+	})
 	for key, n := range lost {
 		s.metrics.late.Add(float64(n))
 		s.log.Error("relays accepted while redis was away came after their session was sealed",

@@ -15,7 +15,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
 	return &metrics{
-		relays:   f.NewGauge(prometheus.GaugeOpts{Name: "ha_relayer_spool_relays", Help: "Published relays kept until their sessions are closed."}),
+		relays:   f.NewGauge(prometheus.GaugeOpts{Name: "ha_relayer_spool_relays", Help: "Published relays kept until the miners have archived their sessions."}),
 		bytes:    f.NewGauge(prometheus.GaugeOpts{Name: "ha_relayer_spool_bytes", Help: "Memory of those relays."}),
 		pending:  f.NewGauge(prometheus.GaugeOpts{Name: "ha_relayer_spool_pending_bytes", Help: "Those of them that are not in the stream yet."}),
 		accepted: f.NewCounter(prometheus.CounterOpts{Name: "ha_relayer_spool_accepted_total", Help: "Relays acknowledged by the spool's directory while Redis was away."}),

@@ -22,6 +22,7 @@ const entryOverhead = 256
 // Publisher puts relays into the streams; *ingest.Publisher is one.
 type Publisher interface {
 	Publish(ctx context.Context, relay ingest.MinedRelay) error
+	Republish(ctx context.Context, relay ingest.MinedRelay) error
 }
 
 // Options size a spool.
@@ -48,10 +49,10 @@ type Spool struct {
 	seq      uint64 // of the newest entry
 	disk     *segments
 
-	parts []*partition // only the watching goroutine uses them
-	shut  map[chain.SessionKey]time.Time
-	looks atomic.Uint64             // looks at Redis that worked
-	away  atomic.Pointer[time.Time] // when a publication failed last, nil for never
+	parts   []*partition                       // only the watching goroutine uses them
+	brought map[chain.SessionKey]ingest.Asking // by the watching goroutine, when last asked
+	looks   atomic.Uint64                      // looks at Redis that worked
+	away    atomic.Pointer[time.Time]          // when a publication failed last, nil for never
 }
 
 // entry is a relay that is in the stream, as far as anybody knows.
@@ -70,7 +71,7 @@ func (e *entry) size() int { return len(e.relay.Relay) + entryOverhead }
 func Open(inner Publisher, rdb redis.UniversalClient, keys ingest.Keys, opts Options, reg prometheus.Registerer, log *zap.Logger) (*Spool, error) {
 	s := &Spool{
 		inner: inner, rdb: rdb, keys: keys, opts: opts, metrics: newMetrics(reg), log: log.Named("spool"),
-		sessions: make(map[chain.SessionKey]int), shut: make(map[chain.SessionKey]time.Time),
+		sessions: make(map[chain.SessionKey]int), brought: make(map[chain.SessionKey]ingest.Asking),
 	}
 	for range keys.Partitions() {
 		s.parts = append(s.parts, &partition{})
@@ -186,16 +187,13 @@ func (s *Spool) arrived(e *entry) {
 	}
 }
 
-// drop removes the entries of closed sessions.
-func (s *Spool) drop(closed map[chain.SessionKey]bool) {
-	if len(closed) == 0 {
-		return
-	}
+// drop removes entries that nobody needs any more.
+func (s *Spool) drop(unneeded func(*entry) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kept := make([]*entry, 0, len(s.entries))
 	for _, e := range s.entries {
-		if closed[e.relay.Key()] {
+		if unneeded(e) {
 			s.letGo(e)
 			continue
 		}
@@ -211,12 +209,12 @@ func (s *Spool) measure() {
 	s.metrics.pending.Set(float64(s.pending))
 }
 
-// of are the entries of a partition after one and up to another, the oldest first.
-func (s *Spool) of(partition int, after, upTo uint64) (found []*entry) {
+// selected are some of the entries, the oldest first.
+func (s *Spool) selected(wanted func(*entry) bool) (found []*entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.entries {
-		if e.partition == partition && e.seq > after && e.seq <= upTo {
+		if wanted(e) {
 			found = append(found, e)
 		}
 	}

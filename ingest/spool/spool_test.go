@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -108,12 +109,13 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 // rig is a relayer with a spool, and a miner.
 type rig struct {
-	t     *testing.T
-	rdb   redis.UniversalClient
-	spool *Spool
-	epoch int
-	owner *ingest.Owner
-	stop  func()
+	t         *testing.T
+	rdb       redis.UniversalClient
+	publisher *ingest.Publisher
+	spool     *Spool
+	epoch     int
+	owner     *ingest.Owner
+	stop      func()
 }
 
 func newRig(t *testing.T, rdb redis.UniversalClient, opts Options) *rig {
@@ -123,7 +125,7 @@ func newRig(t *testing.T, rdb redis.UniversalClient, opts Options) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, rdb: rdb, spool: s, stop: func() {}}
+	r := &rig{t: t, rdb: rdb, publisher: publisher, spool: s, stop: func() {}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.Run(ctx) }()
@@ -308,13 +310,13 @@ func TestSpoolOutlivesItsProcess(t *testing.T) {
 	r.holds(80)
 }
 
-// Relays of sessions that were sealed are let go, in memory and on disk.
-func TestClosedSessionsLeave(t *testing.T) {
+// Relays of sessions that the miners have archived are let go, in memory and on disk.
+func TestArchivedSessionsLeave(t *testing.T) {
 	s, ctx := startServer(t), context.Background()
 	r := newRig(t, single(s), Options{MaxBytes: 1 << 20})
 	r.lead()
 	dir := t.TempDir()
-	held, err := Open(r.spool, r.rdb, testKeys(), Options{MaxBytes: 1 << 20, Dir: dir}, prometheus.NewRegistry(), zap.NewNop())
+	held, err := Open(r.publisher, r.rdb, testKeys(), Options{MaxBytes: 1 << 20, Dir: dir}, prometheus.NewRegistry(), zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,21 +331,67 @@ func TestClosedSessionsLeave(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	now := time.Now()
-	held.watch(ctx, now)
+	held.watch(ctx)
 	if got := len(held.entries); got != 100 {
-		t.Errorf("%d relays right after the seal, want all 100: the trees may not be archived yet", got)
+		t.Errorf("%d relays after the seal, want all 100: nobody has the trees but redis", got)
 	}
-	held.watch(ctx, now.Add(2*closedGrace))
-	if got := len(held.entries); got != 20 {
-		t.Errorf("%d relays later, want the 20 of the open session", got)
-	}
-	if err := errors.Join(held.Close(), func() error { held.drop(map[chain.SessionKey]bool{testRelay(4).Key(): true}); return nil }()); err != nil {
+	if err := r.owner.Archived(ctx, []chain.SessionKey{testRelay(0).Key(), testRelay(1).Key(), testRelay(2).Key()}); err != nil {
 		t.Fatal(err)
 	}
+	if err := r.owner.Forget(ctx, testRelay(3).Key()); err != nil {
+		t.Fatal(err)
+	}
+	held.watch(ctx)
+	if got := len(held.entries); got != 20 {
+		t.Errorf("%d relays after the archives, want the 20 of the open session", got)
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+	held.letGoOf([]chain.SessionKey{testRelay(4).Key()})
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 0 || held.bytes != 0 {
 		t.Errorf("%d files and %d bytes are left (%v)", len(files), held.bytes, err)
 	}
+}
+
+// Redis loses everything between the seal of a session and its archive. Its relays
+// come out of the spool once more, its tree has the sealed root again, and new ones
+// stay out.
+func TestSealedSessionOutlivesRedis(t *testing.T) {
+	s, ctx := startServer(t), context.Background()
+	r := newRig(t, single(s), Options{MaxBytes: 1 << 20, Dir: t.TempDir()})
+	r.lead()
+	r.publish(0, 60)
+	r.holds(60)
+	key := testRelay(0).Key()
+	sealed, err := r.owner.Seal(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.kill()
+	s.start()
+	r.lead()
+	known := []ingest.Known{{Ref: sealed.Ref, Sealed: true, Count: sealed.Count, Root: sealed.Root}}
+	if err := r.owner.Reconcile(ctx, known); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the sealed tree is back", func() bool {
+		head, ok := headOf(r.owner, key)
+		return ok && head.Sealed && bytes.Equal(head.Root, sealed.Root)
+	})
+	r.holds(60)
+	if err := r.spool.Publish(ctx, testRelay(65)); !errors.Is(err, ingest.ErrSessionClosed) {
+		t.Errorf("a new relay of the sealed session: got %v, want %v", err, ingest.ErrSessionClosed)
+	}
+}
+
+func headOf(o *ingest.Owner, key chain.SessionKey) (ingest.Head, bool) {
+	for _, h := range o.Heads() {
+		if h.Ref.Key() == key {
+			return h, true
+		}
+	}
+	return ingest.Head{}, false
 }
 
 // While Redis is away a spool with a directory answers for it, as long as there
@@ -372,6 +420,9 @@ func TestRelaysAreAcceptedWhileRedisIsAway(t *testing.T) {
 	eventually(t, "the late ones are counted", func() bool { return testutil.ToFloat64(r.spool.metrics.late) == 12 })
 	if got := testutil.ToFloat64(r.spool.metrics.pending); got != 0 || r.spool.Ready() != nil {
 		t.Errorf("%v bytes still wait (%v)", got, r.spool.Ready())
+	}
+	if got := testutil.ToFloat64(r.spool.metrics.relays); got != 48 {
+		t.Errorf("%v relays are kept, want the 48 that are in trees", got)
 	}
 	if got := testutil.ToFloat64(r.spool.metrics.accepted); got != 60 {
 		t.Errorf("%v relays accepted, want 60", got)

@@ -18,9 +18,6 @@ const (
 	// relays may be sealed soon after Redis is back.
 	catchUpInterval = 100 * time.Millisecond
 	lookTimeout     = 5 * time.Second
-	// closedGrace is how long relays of a closed session are kept: its tree may
-	// have to be archived yet.
-	closedGrace = time.Minute
 	// republishers publish side by side, each relay within republishTimeout.
 	republishers     = 64
 	republishTimeout = 10 * time.Second
@@ -75,14 +72,14 @@ func (p *partition) seen(now ingest.Sight, newest uint64) (changed bool) {
 func (s *Spool) Run(ctx context.Context) {
 	ticker := time.NewTicker(catchUpInterval)
 	defer ticker.Stop()
-	s.watch(ctx, time.Now())
+	s.watch(ctx)
 	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
 			if s.waiting() || now.Sub(last) >= watchInterval {
-				s.watch(ctx, now)
+				s.watch(ctx)
 				last = now
 			}
 		}
@@ -90,7 +87,7 @@ func (s *Spool) Run(ctx context.Context) {
 }
 
 // watch looks at Redis once.
-func (s *Spool) watch(ctx context.Context, now time.Time) {
+func (s *Spool) watch(ctx context.Context) {
 	lookCtx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	newest := s.newest()
@@ -111,16 +108,44 @@ func (s *Spool) watch(ctx context.Context, now time.Time) {
 	s.catchUp(ctx)
 	for i, p := range s.parts {
 		if p.owed > 0 && ctx.Err() == nil {
-			s.republish(ctx, i, p)
+			s.repay(ctx, i, p)
 		}
 	}
-	s.forgetClosed(sights, now)
+	for _, sight := range sights {
+		s.bring(ctx, sight.Wanted)
+		s.letGoOf(sight.Safe)
+	}
 }
 
-// republish publishes what a partition is owed, the oldest first. What fails
-// stays owed.
-func (s *Spool) republish(ctx context.Context, number int, p *partition) {
-	entries := s.of(number, p.paid, p.owed)
+// repay publishes again what a partition is owed. What fails stays owed.
+func (s *Spool) repay(ctx context.Context, number int, p *partition) {
+	entries := s.selected(func(e *entry) bool { return e.partition == number && e.seq > p.paid && e.seq <= p.owed })
+	if n := s.republish(ctx, entries, s.inner.Publish); n > 0 {
+		s.log.Warn("relays not published again yet", zap.Int("partition", number), zap.Int64("relays", n))
+		return
+	}
+	p.owed = 0
+}
+
+// bring publishes again the relays of sealed sessions that Redis lost before the
+// miners had their trees, once each time they ask. What fails is brought at the next look.
+func (s *Spool) bring(ctx context.Context, wanted map[chain.SessionKey]ingest.Asking) {
+	for key, asking := range wanted {
+		if s.brought[key] == asking || ctx.Err() != nil {
+			continue
+		}
+		entries := s.selected(func(e *entry) bool { return e.relay.Key() == key && !e.pending })
+		failed := s.republish(ctx, entries, s.inner.Republish)
+		if failed == 0 {
+			s.brought[key] = asking
+		}
+		s.log.Warn("brought the relays of a sealed session again: redis had lost them", zap.String("supplier", key.Supplier),
+			zap.String("session", key.SessionID), zap.Int("relays", len(entries)), zap.Int64("failed", failed))
+	}
+}
+
+// republish publishes entries, the oldest first, and says how many have to be tried again.
+func (s *Spool) republish(ctx context.Context, entries []*entry, publish func(context.Context, ingest.MinedRelay) error) int64 {
 	var failed atomic.Int64
 	var group errgroup.Group
 	group.SetLimit(republishers)
@@ -128,7 +153,7 @@ func (s *Spool) republish(ctx context.Context, number int, p *partition) {
 		group.Go(func() error {
 			ctx, cancel := context.WithTimeout(ctx, republishTimeout)
 			defer cancel()
-			err := s.inner.Publish(ctx, e.relay)
+			err := publish(ctx, e.relay)
 			switch {
 			case err == nil:
 				s.metrics.republished.WithLabelValues("published").Inc()
@@ -142,30 +167,19 @@ func (s *Spool) republish(ctx context.Context, number int, p *partition) {
 		})
 	}
 	_ = group.Wait() // failures are counted
-	if n := failed.Load(); n > 0 {
-		s.log.Warn("relays not published again yet", zap.Int("partition", number), zap.Int64("relays", n))
-		return
-	}
-	p.owed = 0
+	return failed.Load()
 }
 
-// forgetClosed drops relays of sessions that have been closed for a while.
-func (s *Spool) forgetClosed(sights []ingest.Sight, now time.Time) {
-	gone := make(map[chain.SessionKey]bool)
-	still := make(map[chain.SessionKey]time.Time)
-	for _, sight := range sights {
-		for _, key := range sight.Closed {
-			since, known := s.shut[key]
-			if !known {
-				since = now
-			}
-			if now.Sub(since) >= closedGrace {
-				gone[key] = true
-				continue
-			}
-			still[key] = since
-		}
+// letGoOf drops the relays of sessions that the miners have on disks of their own,
+// or have done with.
+func (s *Spool) letGoOf(sessions []chain.SessionKey) {
+	if len(sessions) == 0 {
+		return
 	}
-	s.shut = still
-	s.drop(gone)
+	safe := make(map[chain.SessionKey]bool, len(sessions))
+	for _, key := range sessions {
+		safe[key] = true
+		delete(s.brought, key)
+	}
+	s.drop(func(e *entry) bool { return safe[e.relay.Key()] && !e.pending })
 }
