@@ -123,6 +123,8 @@ const (
 	KindClosed = "closed"
 	KindNodes  = "nodes"
 	KindMeter  = "meter"
+	KindAnswer = "answer"    // of the chain, which relayers share
+	KindSeen   = "simulated" // simulated relays that were served
 	KindOther  = "other"
 )
 
@@ -140,7 +142,7 @@ func AllKeys(ctx context.Context, rdb redis.UniversalClient, keys Keys) ([]KeyIn
 		names := node.Scan(ctx, 0, keys.Namespace()+"*", scanCount).Iterator()
 		for names.Next(ctx) {
 			mu.Lock()
-			found = append(found, KeyInfo{Key: names.Val(), Kind: kindOf(names.Val())})
+			found = append(found, KeyInfo{Key: names.Val(), Kind: keys.kindOf(names.Val())})
 			mu.Unlock()
 		}
 		return names.Err()
@@ -158,18 +160,20 @@ func AllKeys(ctx context.Context, rdb redis.UniversalClient, keys Keys) ([]KeyIn
 	return slices.CompactFunc(found, func(a, b KeyInfo) bool { return a.Key == b.Key }), nil // SCAN may say one twice
 }
 
-func kindOf(key string) string {
-	_, name, _ := strings.Cut(key, "}:")
+func (k Keys) kindOf(key string) string {
+	name := strings.TrimPrefix(key, k.namespace)
+	if _, tagged, ok := strings.Cut(name, "}:"); ok {
+		name = tagged
+	}
 	switch name {
 	case "relays":
 		return KindStream
 	case KindMeta, KindHeads, KindClosed:
 		return name
 	}
-	for _, kind := range []string{KindNodes, KindMeter} {
-		if strings.HasPrefix(name, kind+":") {
-			return kind
-		}
+	kind, _, several := strings.Cut(name, ":")
+	if several && slices.Contains([]string{KindNodes, KindMeter, KindAnswer, KindSeen}, kind) {
+		return kind
 	}
 	return KindOther
 }

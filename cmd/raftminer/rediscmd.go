@@ -37,6 +37,8 @@ func redisCommand() *cobra.Command {
 		v.verb("supplier", "Sessions and relays of every supplier, or of one: supplier [ADDRESS]", 1, v.supplier),
 		v.verb("meter", "Budget of every session that relayers serve, in relays, or of one supplier's: meter [ADDRESS]", 1, v.meter),
 		v.smstCommand(),
+		v.verb("cache", "What relayers share in Redis beside relays, and what losing it costs", 0, v.cache),
+		submissionsCommand(), v.pubsubCommand(),
 		v.verb("keys", "Number and memory of keys by kind", 0, v.keys),
 		v.flushCommand())
 	return root
@@ -256,9 +258,18 @@ type kindRow struct {
 }
 
 func (v *redisView) keys(ctx context.Context, cmd *cobra.Command, _ []string) error {
-	all, err := ingest.AllKeys(ctx, v.rdb, v.names)
+	rows, err := v.kinds(ctx)
 	if err != nil {
 		return err
+	}
+	return show(cmd, v.output, sortedRows(rows))
+}
+
+// kinds are those of the keys that are there.
+func (v *redisView) kinds(ctx context.Context) (map[string]kindRow, error) {
+	all, err := ingest.AllKeys(ctx, v.rdb, v.names)
+	if err != nil {
+		return nil, err
 	}
 	rows := make(map[string]kindRow)
 	for _, k := range all {
@@ -268,5 +279,5 @@ func (v *redisView) keys(ctx context.Context, cmd *cobra.Command, _ []string) er
 		row.Bytes += v.rdb.MemoryUsage(ctx, k.Key).Val() // 0 for one that has gone
 		rows[k.Kind] = row
 	}
-	return show(cmd, v.output, sortedRows(rows))
+	return rows, nil
 }

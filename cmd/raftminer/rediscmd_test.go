@@ -181,6 +181,17 @@ func TestRedisInspection(t *testing.T) {
 	if got := answer[meterRow](t, "redis", "meter", "pokt1b", "-c", config); len(got) != 0 {
 		t.Errorf("meters of another supplier: got %+v", got)
 	}
+	caches := answer[cacheRow](t, "redis", "cache", "-c", config)
+	if len(caches) != 1 || caches[0].Kind != ingest.KindMeter || caches[0].Keys != 1 || caches[0].Bytes == 0 || caches[0].IfLost == "" {
+		t.Errorf("cache: got %+v", caches)
+	}
+	if got := answer[channelRow](t, "redis", "pubsub", "-c", config); len(got) != 0 {
+		t.Errorf("pubsub: got %+v", got)
+	}
+	var usage usageError
+	if _, err := ask(t, "", "redis", "submissions", "pokt1a", "-c", config); !errors.As(err, &usage) || !strings.Contains(err.Error(), "raftminer claims") {
+		t.Errorf("submissions: got %v, want a refusal that says where they are", err)
+	}
 	kinds := make(map[string]int)
 	for _, k := range answer[kindRow](t, "redis", "keys", "-c", config) {
 		kinds[k.Kind] = k.Keys

@@ -42,5 +42,5 @@ type seenInRedis struct {
 
 // First implements relayproxy.Seen.
 func (s seenInRedis) First(ctx context.Context, key [32]byte, keep time.Duration) (bool, error) {
-	return s.rdb.SetNX(ctx, s.names.Namespace()+"simulated:"+hex.EncodeToString(key[:]), 1, keep).Result()
+	return s.rdb.SetNX(ctx, s.names.Namespace()+ingest.KindSeen+":"+hex.EncodeToString(key[:]), 1, keep).Result()
 }
