@@ -107,7 +107,9 @@ type Ingest struct {
 
 // Relayer is the relay server.
 type Relayer struct {
-	ListenAddr string     `yaml:"listen_addr" required:"yes" local:"yes" doc:"host:port for relays"`
+	ListenAddr string     `yaml:"listen_addr" required:"yes" local:"yes" doc:"host:port for relays over HTTP, WebSockets and gRPC; with tls not for gRPC"`
+	TLS        ServerTLS  `yaml:"tls"`
+	Listeners  []Listener `yaml:"listeners" local:"yes" doc:"further ports for relays"`
 	Spool      Spool      `yaml:"spool"`
 	Drain      Drain      `yaml:"drain"`
 	RelayMeter RelayMeter `yaml:"relay_meter"`

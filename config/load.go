@@ -41,8 +41,13 @@ func (c *Config) resolve(dir string) {
 		&c.Keys.Age.File, &c.Keys.Age.IdentityFile, &c.Keys.Age.PassphraseFile, &c.Keys.Mnemonic.File,
 		&c.Miner.Raft.TLS.CA, &c.Miner.Raft.TLS.Cert, &c.Miner.Raft.TLS.Key,
 		&c.Redis.TLS.CA, &c.Redis.TLS.Cert, &c.Redis.TLS.Key,
+		&c.Relayer.TLS.Cert, &c.Relayer.TLS.Key,
 	} {
 		*file = relativeTo(dir, *file)
+	}
+	for i := range c.Relayer.Listeners {
+		files := &c.Relayer.Listeners[i].TLS
+		files.Cert, files.Key = relativeTo(dir, files.Cert), relativeTo(dir, files.Key)
 	}
 	if c.Miner.Raft.Advertise == "" {
 		c.Miner.Raft.Advertise = c.Miner.Raft.Bind

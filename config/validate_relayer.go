@@ -19,7 +19,7 @@ func protocolTypes() map[string][]string {
 
 func (v *validator) relayer() {
 	v.required("relayer", v.cfg.Relayer)
-	v.listenAddress("relayer.listen_addr", v.cfg.Relayer.ListenAddr)
+	v.ports()
 	if spool := v.cfg.Relayer.Spool; spool.MaxBytes == 0 && spool.Dir != "" {
 		v.bad("relayer.spool.dir", "has no effect: max_bytes is 0")
 	}

@@ -21,6 +21,7 @@ import (
 type relayClient struct {
 	*network
 	ctx context.Context
+	env []string // of the command, besides the test's own
 }
 
 // run returns what the command printed and its exit code.
@@ -41,6 +42,7 @@ func (c relayClient) run(service string, args ...string) (out []byte, code int) 
 			}
 			args = append([]string{"relay", "--node", m.GRPCURL, "--app", app.Address, "--service", service, "--key-file", keyFile, "-o", "json"}, args...)
 			cmd := exec.CommandContext(c.ctx, binary(c.t, "raftminer"), args...)
+			cmd.Env = append(os.Environ(), c.env...)
 			out, err := cmd.Output()
 			var exit *exec.ExitError
 			if errors.As(err, &exit) {
@@ -70,8 +72,12 @@ type sentRelay struct {
 // The relay client against the real chain and relayers: each kind of API, to every
 // supplier of the session, a load, and refusals.
 func TestRelayClient(t *testing.T) {
-	n, ctx := startWith(t, "", pinRing)
-	c := relayClient{n, ctx}
+	secure := newSecurePorts(t)
+	n, ctx := startWith(t, "", func(name string, config map[string]any) {
+		pinRing(name, config)
+		secure.open(name, config)
+	})
+	c := relayClient{network: n, ctx: ctx}
 	message, err := proto.Marshal(wrapperspb.Bytes([]byte("hello")))
 	if err != nil {
 		t.Fatal(err)
@@ -107,6 +113,7 @@ func TestRelayClient(t *testing.T) {
 	c.checkLoad()
 	c.checkFailures()
 	c.checkSimulated()
+	c.checkSecure(secure, file)
 }
 
 // simulatedRing are two public keys; the second one's secret is 2.

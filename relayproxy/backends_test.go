@@ -173,7 +173,7 @@ func TestBackendsAreGivenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = s.Serve(ln) }()
+	go func() { _ = s.Serve(Port{Listener: ln}) }()
 	for _, method := range []string{"GET", "PUT", "PATCH", "DELETE", "POST"} {
 		in := jsonRPC("{}")
 		in.Method = method

@@ -21,34 +21,52 @@ import (
 type transport struct {
 	name string
 	send func(w *world, url string, body []byte) *servicetypes.RelayResponse
+	port func(w *world) // changes what it comes in on; nil: the port of all the others
+	// says that a message is too large in its own way, see TestOversize
+	ownOversize bool
 }
 
 // transports are all ways in. What they share is the pipeline, so they must not differ.
 func transports() []transport {
+	overGRPC := func(w *world, url string, body []byte) *servicetypes.RelayResponse {
+		res, err := w.call(url, body, "3")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return res
+	}
+	overSocket := func(w *world, url string, body []byte) *servicetypes.RelayResponse {
+		c := w.dial(url)
+		c.send(body)
+		return c.next()
+	}
 	return []transport{
-		{"http", func(w *world, url string, body []byte) *servicetypes.RelayResponse {
+		{name: "http", send: func(w *world, url string, body []byte) *servicetypes.RelayResponse {
 			_, res := post(w.t, url, body, headerRPCType, "3")
 			return res
 		}},
-		{"grpc", func(w *world, url string, body []byte) *servicetypes.RelayResponse {
-			res, err := w.call(url, body, "3")
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			return res
-		}},
-		{"grpc-web", func(w *world, url string, body []byte) *servicetypes.RelayResponse {
+		{name: "https", port: func(w *world) { w.secure(ProtocolAny) }, send: (*world).postSecurely},
+		{name: "grpc", send: overGRPC, ownOversize: true},
+		{name: "grpc on its own port", port: func(w *world) { w.port.Protocol = ProtocolGRPC }, send: overGRPC, ownOversize: true},
+		{name: "grpc over TLS", port: func(w *world) { w.secure(ProtocolGRPC) }, send: overGRPC, ownOversize: true},
+		{name: "grpc-web", send: func(w *world, url string, body []byte) *servicetypes.RelayResponse {
 			return w.callWeb(url, "application/grpc-web+proto", body)[0]
 		}},
-		{"grpc-web-text", func(w *world, url string, body []byte) *servicetypes.RelayResponse {
+		{name: "grpc-web-text over TLS", port: func(w *world) { w.secure(ProtocolHTTP) }, send: func(w *world, url string, body []byte) *servicetypes.RelayResponse {
 			return w.callWeb(url, "application/grpc-web-text", body)[0]
 		}},
-		{"websocket", func(w *world, url string, body []byte) *servicetypes.RelayResponse {
-			c := w.dial(url)
-			c.send(body)
-			return c.next()
-		}},
+		{name: "websocket", send: overSocket, ownOversize: true},
+		{name: "websocket over TLS", port: func(w *world) { w.secure(ProtocolHTTP) }, send: overSocket, ownOversize: true},
 	}
+}
+
+// world is one whose port takes the transport.
+func (tr transport) world(t *testing.T) *world {
+	w := newWorld(t)
+	if tr.port != nil {
+		tr.port(w)
+	}
+	return w
 }
 
 // TestConformance runs the same cases over every transport, and holds the answer, the
@@ -110,11 +128,11 @@ func TestConformance(t *testing.T) {
 	}
 	for _, tr := range transports() {
 		for _, tc := range cases {
-			if tc.name == "oversize" && (tr.name == "grpc" || tr.name == "websocket") {
-				continue // those protocols say it themselves, see TestOversize
+			if tc.name == "oversize" && tr.ownOversize {
+				continue
 			}
 			t.Run(tr.name+"/"+tc.name, func(t *testing.T) {
-				w := newWorld(t)
+				w := tr.world(t)
 				w.speakBoth()
 				if tc.prepare != nil {
 					tc.prepare(w)
@@ -186,10 +204,13 @@ func TestConformanceOfBackends(t *testing.T) {
 		{"hangs up", func(ctx *fasthttp.RequestCtx) { ctx.HijackSetNoResponse(true); ctx.Hijack(func(net.Conn) {}) }, "relayer_proxy 9", 0},
 	}
 	defer close(ended)
-	for _, tr := range transports()[:4] {
+	for _, tr := range transports() {
+		if tr.name == "websocket" || tr.port != nil {
+			continue // what a port takes does not reach the backend
+		}
 		for _, tc := range cases {
 			t.Run(tr.name+"/"+tc.name, func(t *testing.T) {
-				w := newWorld(t)
+				w := tr.world(t)
 				w.backend.serve = tc.serve
 				service := w.config.Services[testService]
 				service.Timeout, service.MaxResponseBody = 500*time.Millisecond, 4000

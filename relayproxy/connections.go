@@ -14,6 +14,7 @@ import (
 type connections struct {
 	most, mostOfOne int // 0: any number of one address
 	refused         *prometheus.CounterVec
+	greeted         *prometheus.CounterVec // by port and greeting
 
 	mu   sync.Mutex
 	open int
@@ -24,18 +25,32 @@ func newConnections(l Limits, reg prometheus.Registerer) (*connections, error) {
 	c := &connections{
 		most: l.MaxConnections, mostOfOne: l.MaxConnectionsPerAddress, of: make(map[netip.Prefix]int),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "ha_relayer", Name: "connections_refused_total", Help: "Connections closed at once, by which limit: all, address.",
+			Namespace: "ha_relayer", Name: "connections_refused_total", Help: "Connections closed at once, by which limit: all, address; and system: attempts to accept that failed.",
 		}, []string{"limit"}),
+		greeted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "ha_relayer", Name: "connections_total", Help: "Connections taken, by port and by what they spoke: http, grpc, silent, no_tls, other.",
+		}, []string{"listen_addr", "spoke"}),
 	}
 	if c.most <= 0 {
 		c.most = DefaultMaxConnections
 	}
-	if err := reg.Register(c.refused); err != nil {
-		return nil, err
+	for _, counter := range []prometheus.Collector{c.refused, c.greeted} {
+		if err := reg.Register(counter); err != nil {
+			return nil, err
+		}
 	}
 	return c, reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "ha_relayer", Name: "active_connections", Help: "Connections of clients, over all transports.",
 	}, func() float64 { return float64(c.count()) }))
+}
+
+// greetedOn are the counters of a port.
+func (c *connections) greetedOn(port string) map[greeting]prometheus.Counter {
+	counters := make(map[greeting]prometheus.Counter)
+	for _, g := range []greeting{greetHTTP, greetGRPC, greetSilent, greetNoTLS, greetOther} {
+		counters[g] = c.greeted.WithLabelValues(port, string(g))
+	}
+	return counters
 }
 
 // enter counts a connection in, unless there are too many. Leave says that it is

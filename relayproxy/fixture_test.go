@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"net"
 	"runtime"
 	"sync"
@@ -57,6 +58,8 @@ type world struct {
 	backend  *fakeBackend
 	registry *prometheus.Registry
 	config   Config
+	port     Port        // what start serves, but for the listener
+	trust    *tls.Config // of clients; nil: no TLS
 }
 
 func newWorld(t testing.TB) *world {
@@ -215,12 +218,9 @@ func (w *world) start() (*Server, string) {
 	if w.started != nil {
 		w.started(s)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatalf("listen: %v", err)
-	}
+	port, url := w.listen(w.port)
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(ln) }()
+	go func() { done <- s.Serve(port) }()
 	w.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -231,7 +231,7 @@ func (w *world) start() (*Server, string) {
 			w.t.Errorf("serve: %v", err)
 		}
 	})
-	return s, "http://" + ln.Addr().String()
+	return s, url
 }
 
 // post sends a request and returns the HTTP status and the decoded answer.

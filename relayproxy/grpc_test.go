@@ -13,7 +13,6 @@ import (
 	"github.com/valyala/fasthttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -29,11 +28,7 @@ func (w *world) call(url string, body []byte, rpcType string) (*servicetypes.Rel
 
 func (w *world) callContext(ctx context.Context, url string, body []byte, rpcType string) (*servicetypes.RelayResponse, error) {
 	w.t.Helper()
-	conn, err := grpc.NewClient(strings.TrimPrefix(url, "http://"),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(bytesCodec{})))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	conn := w.grpcConn(url)
 	defer conn.Close()
 	if rpcType != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, headerRPCType, rpcType)
@@ -168,11 +163,7 @@ func TestAMessageThatNeverComes(t *testing.T) {
 	w := newWorld(t)
 	w.config.Limits.ReadTimeout = 200 * time.Millisecond
 	_, url := w.start()
-	conn, err := grpc.NewClient(strings.TrimPrefix(url, "http://"),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(bytesCodec{})))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := w.grpcConn(url)
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), socketPatience)
 	defer cancel()

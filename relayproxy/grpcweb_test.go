@@ -14,7 +14,6 @@ import (
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
 	"github.com/valyala/fasthttp"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 // callWeb sends a relay over gRPC-Web and returns its answers.
@@ -31,7 +30,7 @@ func (w *world) callWeb(url, kind string, body []byte) (answers []*servicetypes.
 	}
 	req.Header.Set("Content-Type", kind)
 	req.Header.Set(headerRPCType, "3")
-	res, err := http.DefaultClient.Do(req)
+	res, err := w.httpClient().Do(req)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -121,11 +120,7 @@ func TestStreamsOverGRPC(t *testing.T) {
 // callStream sends a relay over gRPC and takes all answers.
 func (w *world) callStream(url string, body []byte) (answers []*servicetypes.RelayResponse) {
 	w.t.Helper()
-	conn, err := grpc.NewClient(strings.TrimPrefix(url, "http://"),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(bytesCodec{})))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	conn := w.grpcConn(url)
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), socketPatience)
 	defer cancel()

@@ -2,6 +2,7 @@ package relayproxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math"
 	"net"
@@ -18,7 +19,7 @@ var errHungUp = errors.New("the client hung up")
 
 // untilHangUp is a context that ends when the other side of a connection has closed
 // it, which fasthttp does not notice while a handler runs. Nothing is read: the
-// connection is peeked at. The caller must call done.
+// socket is asked. The caller must call done.
 func untilHangUp(parent context.Context, conn net.Conn) (ctx context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	socket := socketOf(conn)
@@ -44,24 +45,11 @@ func socketOf(conn net.Conn) syscall.Conn {
 	if sniffed, ok := conn.(*sniffedConn); ok {
 		conn = sniffed.Conn
 	}
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
 	socket, _ := conn.(syscall.Conn)
 	return socket
-}
-
-// hungUp reports whether the next thing to read is the end.
-func hungUp(socket syscall.Conn) bool {
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return true
-	}
-	var end bool
-	err = raw.Control(func(fd uintptr) {
-		var first [1]byte
-		n, _, err := syscall.Recvfrom(int(fd), first[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		waiting := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR)
-		end = !waiting && (err != nil || n == 0)
-	})
-	return end || err != nil
 }
 
 // refuseEnded is the refusal of a relay that ended with its context.

@@ -15,12 +15,14 @@ import (
 
 // A client that hangs up ends what its backend does for it, and pays nothing.
 func TestAClientThatHangsUp(t *testing.T) {
+	overHTTP := func(w *world, url string, body []byte, working <-chan struct{}) {
+		conn := w.write(url, body)
+		<-working
+		_ = conn.Close()
+	}
 	for name, leave := range map[string]func(w *world, url string, body []byte, working <-chan struct{}){
-		"http": func(w *world, url string, body []byte, working <-chan struct{}) {
-			conn := w.write(url, body)
-			<-working
-			_ = conn.Close()
-		},
+		"http":  overHTTP,
+		"https": overHTTP,
 		"grpc": func(w *world, url string, body []byte, working <-chan struct{}) {
 			ctx, cancel := context.WithCancel(context.Background())
 			go func() { <-working; cancel() }()
@@ -31,6 +33,9 @@ func TestAClientThatHangsUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
+			if name == "https" {
+				w.secure(ProtocolAny)
+			}
 			working, cut := make(chan struct{}), make(chan struct{})
 			w.backend.handle(func(ctx *fasthttp.RequestCtx) {
 				close(working)
@@ -89,7 +94,7 @@ func TestAClientThatHangsUpOnASilentStream(t *testing.T) {
 // write sends a relay as HTTP/1.1 on a connection of its own.
 func (w *world) write(url string, body []byte) net.Conn {
 	w.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	conn, err := w.connect(url)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,10 +1,13 @@
 package relayproxy
 
 import (
-	"io"
+	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // How long a connection may take to say what it speaks, and how long when the
@@ -14,23 +17,27 @@ const (
 	lastSniff = time.Second
 )
 
-// http2Preface begins every HTTP/2 connection in the clear, and no HTTP/1 request
-// (RFC 9113, section 3.4).
-const http2Preface = "PRI"
+// acceptPause is how long a port waits when it cannot accept, as when the process has
+// no file left for another connection.
+const acceptPause = 50 * time.Millisecond
 
 // protocolMux is one port for HTTP/1.1 and gRPC: the first bytes of a connection
 // decide.
 type protocolMux struct {
 	net.Listener
+	tls          *tls.Config // nil: none
+	takes        Protocol
 	bounds       *connections
+	greeted      map[greeting]prometheus.Counter
 	http1, http2 protocolListener
 	sniffing     sync.WaitGroup
 	done         chan struct{}
 	once         sync.Once
 }
 
-func newProtocolMux(ln net.Listener, bounds *connections) *protocolMux {
-	m := &protocolMux{Listener: ln, bounds: bounds, done: make(chan struct{})}
+func newProtocolMux(p Port, bounds *connections) *protocolMux {
+	m := &protocolMux{Listener: p.Listener, tls: p.tls(), takes: p.Protocol, bounds: bounds, done: make(chan struct{})}
+	m.greeted = bounds.greetedOn(p.Name)
 	m.http1 = protocolListener{mux: m, conns: make(chan net.Conn)}
 	m.http2 = protocolListener{mux: m, conns: make(chan net.Conn)}
 	return m
@@ -41,8 +48,13 @@ func newProtocolMux(ln net.Listener, bounds *connections) *protocolMux {
 func (m *protocolMux) run() {
 	for {
 		conn, err := m.Listener.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			break
+		}
+		if err != nil {
+			m.bounds.refused.WithLabelValues("system").Inc()
+			time.Sleep(acceptPause)
+			continue
 		}
 		leave, ok := m.bounds.enter(conn)
 		if !ok {
@@ -64,17 +76,17 @@ func (m *protocolMux) run() {
 
 func (m *protocolMux) sniff(conn *sniffedConn) {
 	defer m.sniffing.Done()
-	first := make([]byte, len(http2Preface))
-	_ = conn.SetReadDeadline(time.Now().Add(sniffTime)) // a closed connection fails at the read
-	if _, err := io.ReadFull(conn, first); err != nil {
+	found := m.greet(conn)
+	m.greeted[found].Inc()
+	var to chan net.Conn // nil: nobody takes it
+	switch found {
+	case greetHTTP:
+		to = m.http1.conns
+	case greetGRPC:
+		to = m.http2.conns
+	default:
 		_ = conn.Close()
 		return
-	}
-	_ = conn.SetReadDeadline(time.Time{})
-	conn.first = first
-	to := m.http1.conns
-	if string(first) == http2Preface {
-		to = m.http2.conns
 	}
 	select {
 	case to <- conn:
@@ -114,26 +126,3 @@ func (l protocolListener) Close() error { return l.mux.Close() }
 
 // Addr implements net.Listener.
 func (l protocolListener) Addr() net.Addr { return l.mux.Addr() }
-
-// sniffedConn gives back the bytes that were looked at.
-type sniffedConn struct {
-	net.Conn
-	first []byte
-	leave func() // once
-}
-
-// Close implements net.Conn.
-func (c *sniffedConn) Close() error {
-	c.leave()
-	return c.Conn.Close()
-}
-
-// Read implements net.Conn.
-func (c *sniffedConn) Read(b []byte) (int, error) {
-	if len(c.first) == 0 {
-		return c.Conn.Read(b)
-	}
-	n := copy(b, c.first)
-	c.first = c.first[n:]
-	return n, nil
-}

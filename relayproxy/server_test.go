@@ -75,7 +75,7 @@ func TestShutdownAnswersWhatIsInFlight(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
+	go func() { served <- s.Serve(Port{Listener: ln}) }()
 	working, release := make(chan struct{}), make(chan struct{})
 	w.backend.handle(func(ctx *fasthttp.RequestCtx) {
 		close(working)

@@ -49,11 +49,32 @@ func (p *ports) close(ctx context.Context) {
 	}
 }
 
-// Serve accepts connections until Shutdown. It may be called once per listener.
-func (s *Server) Serve(ln net.Listener) error {
-	mux := newProtocolMux(ln, s.connections)
+// Serve accepts connections on all ports until Shutdown, or until one of them fails. A
+// port may be served once.
+func (s *Server) Serve(ports ...Port) error {
+	ended := make(chan error, len(ports))
+	var open []*protocolMux
+	for _, port := range ports {
+		mux := newProtocolMux(port, s.connections)
+		open = append(open, mux)
+		go func() { ended <- s.serve(mux) }()
+	}
+	var errs []error
+	for range ports {
+		err := <-ended
+		errs = append(errs, err)
+		for _, mux := range open {
+			if err != nil {
+				_ = mux.Close() // who serves on half of the ports looks well and is not
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Server) serve(mux *protocolMux) error {
 	if !s.ports.add(mux) {
-		return ln.Close()
+		return mux.Close()
 	}
 	go mux.run()
 	ended := make(chan error, 1)
@@ -64,7 +85,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		err = grpcErr
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("serve relays on %s: %w", ln.Addr(), err)
+		return fmt.Errorf("serve relays on %s: %w", mux.Addr(), err)
 	}
 	return nil
 }

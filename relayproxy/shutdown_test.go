@@ -61,7 +61,7 @@ func TestShutdownServesWhoIsAboutToAsk(t *testing.T) {
 	}
 	accepted := &countingListener{Listener: ln, accepted: make(chan struct{}, 1)}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(accepted) }()
+	go func() { served <- s.Serve(Port{Listener: accepted}) }()
 	conn, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func TestServeAfterShutdownReturns(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ln) }()
+	go func() { ended <- s.Serve(Port{Listener: ln}) }()
 	select {
 	case err := <-ended:
 		if err != nil {

@@ -48,7 +48,8 @@ type client struct {
 
 func (w *world) dial(url string) *client {
 	w.t.Helper()
-	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(url, "http"), http.Header{
+	dialer := websocket.Dialer{TLSClientConfig: w.trust}
+	conn, _, err := dialer.Dial("ws"+strings.TrimPrefix(url, "http"), http.Header{
 		"Rpc-Type": {"2"}, "Target-Service-Id": {testService}, "App-Address": {w.app},
 	})
 	if err != nil {

@@ -2,9 +2,9 @@ package keystore
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
-	"strings"
+
+	"github.com/raftminer/raftminer/chain/filewatch"
 )
 
 // File is a keys file.
@@ -12,12 +12,10 @@ func File(setting, path string, parse Parser) Source {
 	return Source{setting, []string{path}, func() ([]Entry, error) { return readKeys(path, parse) }}
 }
 
-// Dir is a directory of keys files. Names with a dot in front are left out:
-// Kubernetes links the files of a secret to ..data, and editors hide what is not
-// finished.
+// Dir is a directory of keys files.
 func Dir(setting, dir string, parse Parser) Source {
 	return Source{setting, []string{dir}, func() ([]Entry, error) {
-		names, err := visible(dir)
+		names, err := filewatch.Visible(dir)
 		if err != nil {
 			return nil, fail(ReasonUnreadable, "%w", err)
 		}
@@ -29,17 +27,6 @@ func Dir(setting, dir string, parse Parser) Source {
 		}
 		return all, errors.Join(errs...)
 	}}
-}
-
-// visible are the names of the files in dir that count, in order.
-func visible(dir string) (names []string, err error) {
-	list, err := os.ReadDir(dir)
-	for _, each := range list {
-		if !each.IsDir() && !strings.HasPrefix(each.Name(), ".") {
-			names = append(names, each.Name())
-		}
-	}
-	return names, err
 }
 
 func readKeys(path string, parse Parser) ([]Entry, error) {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/chain/filewatch"
 )
 
 const (
@@ -60,7 +61,7 @@ type Store struct {
 	Options
 	held     atomic.Pointer[map[string]held] // never changed in place
 	settings Settings
-	watcher  watcher
+	watcher  filewatch.Watcher
 	trouble  string // problems that were told last
 	looks    int    // since the sources were read with a problem; 0: without one
 	patience int    // how many looks until they are read again
@@ -75,7 +76,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{Options: o, settings: settings}
 	s.held.Store(&map[string]held{})
-	s.watcher.acted = fingerprint(settings.watched())
+	s.watcher.Read(settings.watched())
 	problems := s.read(nil)
 	if len(*s.held.Load()) == 0 {
 		errs := []error{ErrNoKey}
@@ -135,7 +136,7 @@ func (s *Store) look(over Over) {
 	if s.looks > 0 {
 		s.looks++
 	}
-	if s.watcher.changed(s.settings.watched()) || s.looks > s.patience {
+	if s.watcher.Changed(s.settings.watched()) || s.looks > s.patience {
 		s.reload()
 	}
 }
@@ -148,9 +149,7 @@ func (s *Store) reload() {
 		s.read(problemsOf("keys", fail(ReasonSettings, "the configuration cannot be read: %w", err)))
 		return
 	}
-	if moved := fingerprint(settings.watched()); moved != s.watcher.acted {
-		s.watcher.acted = moved
-	}
+	s.watcher.Read(settings.watched())
 	s.settings = settings
 	s.read(nil)
 }

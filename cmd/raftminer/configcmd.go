@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +29,7 @@ func configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := validateKeys(cmd.ErrOrStderr(), cfg.Keys); err != nil {
+			if err := errors.Join(validateKeys(cmd.ErrOrStderr(), cfg.Keys), validateCertificates(cfg.Relayer)); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", args[0])
@@ -47,6 +48,18 @@ func exactArgs(n int) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// validateCertificates reads the certificates as a relayer would.
+func validateCertificates(cfg config.Relayer) error {
+	var errs []error
+	for _, p := range cfg.Ports() {
+		if p.TLS.Enabled() {
+			_, err := certificateFiles(p).Load(time.Now())
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // validateKeys reads the keys as a process would, and lets nothing pass that one

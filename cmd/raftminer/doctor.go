@@ -33,7 +33,7 @@ type finding struct {
 func doctorCommand() *cobra.Command {
 	var path, output string
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Say what is wrong with the keys, the suppliers on chain, the full nodes and Redis",
+		Use: "doctor", Short: "Say what is wrong with the keys, the certificates, the suppliers on chain, the full nodes and Redis",
 		Args: exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd, path, output) },
 	}
@@ -57,7 +57,7 @@ func runDoctor(cmd *cobra.Command, path, output string) error {
 	if err != nil {
 		return err
 	}
-	findings = slices.Concat(findings, onChain, examineRedis(ctx, cfg.Redis))
+	findings = slices.Concat(findings, examineDoors(cfg.Relayer), onChain, examineRedis(ctx, cfg.Redis))
 	if len(findings) == 0 && output == "table" {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "all is well: %d keys, %d full nodes, Redis\n", len(keys), len(cfg.Chain.Nodes))
 		return err

@@ -17,6 +17,7 @@ import (
 	"github.com/raftminer/raftminer/config"
 	"github.com/raftminer/raftminer/ingest"
 	"github.com/raftminer/raftminer/raftfsm"
+	"github.com/raftminer/raftminer/relayproxy/certificate"
 )
 
 // Exit codes, as in docs/exit-codes.md.
@@ -50,7 +51,8 @@ func execute(ctx context.Context, args []string) int {
 	var usage usageError
 	var key keystore.Problem
 	switch {
-	case errors.As(err, &problems), errors.As(err, &key), errors.Is(err, keystore.ErrNoKey):
+	case errors.As(err, &problems), errors.As(err, &key), errors.Is(err, keystore.ErrNoKey),
+		errors.Is(err, certificate.ErrUnusable):
 		return exitInvalidInput
 	case errors.As(err, &usage):
 		return exitUsage

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 
 	"github.com/oklog/run"
 	"github.com/spf13/cobra"
@@ -59,9 +57,9 @@ func runRelayer(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", c.cfg.Relayer.ListenAddr)
+	doors, err := listenForRelays(c.cfg.Relayer, c.registry, c.log)
 	if err != nil {
-		return fmt.Errorf("relayer.listen_addr: %w", err)
+		return err
 	}
 	out := newDrainer(server, c.cfg.Relayer.Drain.Grace, c.cfg.Relayer.Drain.Timeout, c.log)
 	// In the order in which they end: relays, what publishes them, and last what
@@ -71,7 +69,7 @@ func runRelayer(ctx context.Context, path string) error {
 	leave := make(chan struct{})
 	group.Add(
 		func() error {
-			if err := server.Serve(listener); err != nil {
+			if err := server.Serve(doors.ports...); err != nil {
 				out.cut()
 				return err
 			}
@@ -83,16 +81,17 @@ func runRelayer(ctx context.Context, path string) error {
 	group.Add(
 		func() error { server.WatchBackends(watchCtx); <-watchCtx.Done(); return nil },
 		func(error) { stopWatching() })
+	doors.follow(group)
 	spoolCtx, stopSpool := context.WithCancel(context.Background())
 	group.Add(
 		func() error { held.Run(spoolCtx); return nil },
 		func(error) { stopSpool() })
 	c.tendMeter(group, budgets)
 	c.followKeys(group, c.served)
-	if err := c.support(group, c.relayerOps(held, server, out)); err != nil {
-		return errors.Join(err, listener.Close())
+	if err := c.support(group, c.relayerOps(held, server, doors, out)); err != nil {
+		return errors.Join(err, doors.close())
 	}
-	c.log.Info("relayer started", zap.String("listen_addr", listener.Addr().String()), zap.Int("suppliers", len(c.keys.Suppliers())))
+	c.log.Info("relayer started", zap.Strings("listen_addr", doors.addresses()), zap.Int("suppliers", len(c.keys.Suppliers())))
 	err = group.Run()
 	// Last: relays in flight have published or were refused by now.
 	if closeErr := errors.Join(publisher.Close(), held.Close(), budgets.close()); closeErr != nil {
@@ -102,8 +101,9 @@ func runRelayer(ctx context.Context, path string) error {
 }
 
 // relayerOps are the checks of a relayer, /readyz/<service> and /drain.
-func (c *common) relayerOps(held *spool.Spool, server *relayproxy.Server, out *drainer) ops {
-	o := ops{checks: append(c.relayerChecks(held), check{"relays", server.Ready}), services: make(map[string][]check), extend: out.routes}
+func (c *common) relayerOps(held *spool.Spool, server *relayproxy.Server, doors *doors, out *drainer) ops {
+	checks := append(c.relayerChecks(held), check{"relays", server.Ready})
+	o := ops{checks: append(checks, doors.checks()...), services: make(map[string][]check), extend: out.routes}
 	for id := range c.cfg.Services {
 		o.services[id] = []check{{"backends", func() error { return server.ReadyFor(id) }}}
 	}

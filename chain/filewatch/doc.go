@@ -1,0 +1,2 @@
+// Package filewatch tells when files have changed.
+package filewatch
