@@ -117,7 +117,7 @@ func serve(ctx context.Context, cfg *config.Config, ours bool) error {
 		defer cancel()
 		_ = server.Shutdown(drain)
 	})
-	return server.Serve(listener)
+	return server.Serve(relayproxy.Port{Listener: listener, Name: "relayer.listen_addr"})
 }
 
 // signers are the keys by supplier.
