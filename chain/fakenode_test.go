@@ -13,6 +13,10 @@ import (
 	"testing"
 	"time"
 
+	cmtjson "github.com/cometbft/cometbft/libs/json"
+	ctypes "github.com/cometbft/cometbft/rpc/core/types"
+	cmttypes "github.com/cometbft/cometbft/types"
+	"github.com/fasthttp/websocket"
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
 	"google.golang.org/grpc"
 )
@@ -32,17 +36,24 @@ type fakeNode struct {
 	asked     int    // queries over gRPC
 	broadcast int
 	released  chan struct{}
+	blockTime time.Duration // between the times of blocks
+	silent    bool          // pushes nothing
+	sockets   map[*websocket.Conn]bool
 }
 
 func newFakeNode(t *testing.T) *fakeNode {
 	t.Helper()
-	n := &fakeNode{chainID: "test", height: 100, released: make(chan struct{})}
-	n.rpc = httptest.NewServer(http.HandlerFunc(n.serveRPC))
+	n := &fakeNode{chainID: "test", height: 100, released: make(chan struct{}), sockets: make(map[*websocket.Conn]bool)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", n.serveRPC)
+	mux.HandleFunc("/websocket", n.serveSocket)
+	n.rpc = httptest.NewServer(mux)
 	n.grpc = grpc.NewServer()
 	sharedtypes.RegisterQueryServer(n.grpc, n)
 	n.addr = serveGRPC(t, n.grpc)
 	t.Cleanup(func() {
 		close(n.released)
+		n.hangUp()
 		n.rpc.Close()
 		n.grpc.Stop()
 	})
@@ -81,6 +92,9 @@ func (n *fakeNode) serveRPC(w http.ResponseWriter, r *http.Request) {
 	var call struct {
 		ID     json.RawMessage `json:"id"`
 		Method string          `json:"method"`
+		Params struct {
+			Height int64 `json:"height,string"`
+		} `json:"params"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&call); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -92,7 +106,10 @@ func (n *fakeNode) serveRPC(w http.ResponseWriter, r *http.Request) {
 	switch call.Method {
 	case "status":
 		result = fmt.Sprintf(`{"node_info":{"network":%q},"sync_info":{"latest_block_hash":"AA","latest_block_height":"%d","latest_block_time":%q},"validator_info":{}}`,
-			n.chainID, n.height, time.Now().UTC().Format(time.RFC3339Nano))
+			n.chainID, n.height, n.header(n.height).Time.Format(time.RFC3339Nano))
+	case "header":
+		header, _ := cmtjson.Marshal(n.header(call.Params.Height))
+		result = fmt.Sprintf(`{"header":%s}`, header)
 	case "broadcast_tx_sync":
 		n.broadcast++
 		code := 0
@@ -105,6 +122,55 @@ func (n *fakeNode) serveRPC(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, call.ID, result)
+}
+
+func (n *fakeNode) header(height int64) cmttypes.Header {
+	return cmttypes.Header{ChainID: n.chainID, Height: height, Time: time.Unix(1_700_000_000, 0).UTC().Add(time.Duration(height) * n.blockTime)}
+}
+
+// serveSocket takes a subscription to new blocks.
+func (n *fakeNode) serveSocket(w http.ResponseWriter, r *http.Request) {
+	conn, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	if _, _, err := conn.ReadMessage(); err != nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_ = conn.WriteMessage(websocket.TextMessage, []byte(`{"jsonrpc":"2.0","id":1,"result":{}}`))
+	n.sockets[conn] = true
+}
+
+// commit makes blocks, and pushes the last.
+func (n *fakeNode) commit(blocks int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.height += blocks
+	if n.silent {
+		return
+	}
+	event, _ := cmtjson.Marshal(ctypes.ResultEvent{Query: "q", Data: cmttypes.EventDataNewBlockHeader{Header: n.header(n.height)}})
+	for conn := range n.sockets {
+		_ = conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"result":%s}`, event))
+	}
+}
+
+// hangUp closes the subscriptions.
+func (n *fakeNode) hangUp() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for conn := range n.sockets {
+		_ = conn.Close()
+	}
+	clear(n.sockets)
+}
+
+func (n *fakeNode) subscribers() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.sockets)
 }
 
 // ParamsAtHeight implements sharedtypes.QueryServer.

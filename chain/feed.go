@@ -2,40 +2,34 @@ package chain
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 )
 
-// How often the feed asks each node for a new block: a fifth of the observed block
-// time, within these bounds.
-const (
-	minPoll = 50 * time.Millisecond
-	maxPoll = time.Second
-	// statusTimeout bounds one question, so that a node that hangs is noticed.
-	statusTimeout = 3 * time.Second
-)
-
 // Feed follows the chain's head on all full nodes, so that none of them can hold it
-// up. Every process has its own, so none is blind because another died. Heights only
-// grow.
+// up: two of them push new blocks, and all are polled, often only while nothing is
+// pushed. Every process has its own, so none is blind because another died. Heights
+// only grow.
 type Feed struct {
 	client *Client
 	log    *zap.Logger
+	seats  chan struct{} // taken by the nodes that push
 
 	mu      sync.Mutex
 	latest  Block
 	lost    error         // why no node can be asked
 	changed chan struct{} // closed and replaced at each new block
 	spacing time.Duration // smoothed time between blocks
+	pushing int           // nodes that have pushed a block and are still subscribed to
+	pushed  int64         // the highest block that a node pushed
+	gap     int64         // most blocks that were passed over at once
 }
 
 // NewFeed makes a feed over client's nodes; Run drives it.
 func NewFeed(client *Client, log *zap.Logger) *Feed {
-	return &Feed{client: client, log: log, changed: make(chan struct{})}
+	return &Feed{client: client, log: log, seats: make(chan struct{}, subscriptions), changed: make(chan struct{})}
 }
 
 // Run follows the chain until ctx ends. It also keeps the client's view of which
@@ -44,60 +38,12 @@ func (f *Feed) Run(ctx context.Context) error {
 	var followers sync.WaitGroup
 	for _, each := range f.client.nodes.list {
 		followers.Go(func() { f.follow(ctx, each) })
+		if each.use.serves(UseRead) {
+			followers.Go(func() { f.listen(ctx, each) })
+		}
 	}
 	followers.Wait()
 	return nil
-}
-
-// follow looks at one node until ctx ends.
-func (f *Feed) follow(ctx context.Context, each *node) {
-	var out error // why it is not asked
-	for ctx.Err() == nil {
-		f.look(ctx, each)
-		if err := f.client.nodes.judge(each); (err == nil) != (out == nil) && ctx.Err() == nil {
-			f.log.Warn("a full node is asked, or not any more", zap.String("node", each.setting), zap.String("host", each.host), zap.NamedError("not, because", err))
-			out = err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(f.interval()):
-		}
-	}
-}
-
-func (f *Feed) look(ctx context.Context, each *node) {
-	limited, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	s, ok := f.client.nodes.look(limited, each)
-	lost := f.client.nodes.lost()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if ok {
-		f.advance(s.block)
-		f.client.nodes.metrics.head.Set(float64(f.latest.Height))
-	}
-	switch {
-	case lost != nil && f.lost == nil && ctx.Err() == nil:
-		f.log.Warn("block feed lost the chain", zap.Error(lost))
-	case lost == nil && f.lost != nil:
-		f.log.Info("block feed follows the chain again", zap.Int64("height", f.latest.Height))
-	}
-	f.lost = lost
-}
-
-// lost is why no node at all can be asked, or nil.
-func (n *nodes) lost() error {
-	var errs []error
-	for _, each := range n.list {
-		err := n.judge(each)
-		if err == nil && each.use.serves(UseRead) {
-			return nil
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", each.setting, err))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // advance moves the head; the caller holds mu.
@@ -108,16 +54,17 @@ func (f *Feed) advance(b Block) {
 	if f.latest.Height > 0 {
 		perBlock := b.Time.Sub(f.latest.Time) / time.Duration(b.Height-f.latest.Height)
 		f.spacing = (3*f.spacing + perBlock) / 4
+		f.gap = max(f.gap, b.Height-f.latest.Height-1)
 	}
 	f.latest = b
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
-func (f *Feed) interval() time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return max(minPoll, min(maxPoll, f.spacing/5))
+// show tells the metrics; the caller holds mu.
+func (f *Feed) show() {
+	f.client.nodes.metrics.head.Set(float64(f.latest.Height))
+	f.client.nodes.metrics.gap.Set(float64(f.gap))
 }
 
 // Latest is the newest block seen; its height is 0 before the first one.
@@ -132,6 +79,27 @@ func (f *Feed) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.lost
+}
+
+// Each does something for every block above height, in order and once, until ctx
+// ends. Blocks that the feed passed over are asked for.
+func (f *Feed) Each(ctx context.Context, height int64, do func(Block)) error {
+	for {
+		head, err := f.Next(ctx, height)
+		if err != nil {
+			return err
+		}
+		for next := max(height, 0) + 1; next < head.Height; next++ {
+			b, err := f.client.BlockAt(ctx, next)
+			if err != nil {
+				return err
+			}
+			do(b)
+			height = next
+		}
+		do(head)
+		height = head.Height
+	}
 }
 
 // Next waits until the head is above height and returns it.

@@ -8,10 +8,10 @@ import (
 
 // Metrics are about the full nodes.
 type Metrics struct {
-	up, height *prometheus.GaugeVec
-	head       prometheus.Gauge
-	hedged     prometheus.Counter
-	stale      prometheus.Counter
+	up, height, pushing *prometheus.GaugeVec
+	polls               *prometheus.CounterVec
+	head, gap           prometheus.Gauge
+	hedged, stale       prometheus.Counter
 }
 
 // NewMetrics registers them.
@@ -23,6 +23,15 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		height: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ha_chain_node_height", Help: "Newest block of a full node, by host.",
 		}, []string{"node"}),
+		pushing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ha_chain_node_pushing", Help: "1 while a full node pushes its new blocks over a WebSocket, by host.",
+		}, []string{"node"}),
+		polls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ha_chain_node_polls_total", Help: "Times that a full node was asked for its newest block, by host.",
+		}, []string{"node"}),
+		gap: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ha_chain_feed_gap_blocks", Help: "Most blocks that this process has passed over at once since it started, because it saw them late.",
+		}),
 		head: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "ha_chain_block_height", Help: "Newest block that this process has seen on any full node.",
 		}),
@@ -33,7 +42,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 			Name: "ha_chain_stale_answers_total", Help: "Times that an answer served on because no full node answered.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.up, m.height, m.head, m.hedged, m.stale} {
+	for _, c := range []prometheus.Collector{m.up, m.height, m.pushing, m.polls, m.head, m.gap, m.hedged, m.stale} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register chain metrics: %w", err)
 		}
@@ -46,6 +55,7 @@ func (m *Metrics) saw(n *node, s sight, judgement error) {
 	if judgement != nil {
 		up = 0
 	}
+	m.polls.WithLabelValues(n.host).Inc()
 	m.up.WithLabelValues(n.host).Set(up)
 	if s.block.Height > 0 {
 		m.height.WithLabelValues(n.host).Set(float64(s.block.Height))

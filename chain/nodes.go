@@ -68,14 +68,29 @@ func dialNodes(chainID string, list []Node, metrics *Metrics) (*nodes, error) {
 func (n *nodes) look(ctx context.Context, each *node) (s sight, ok bool) {
 	s = each.look(ctx)
 	if s.err == nil && s.chainID == n.chainID {
-		n.mu.Lock()
-		if s.block.Height > n.best.Height {
-			n.best, n.bestSince = s.block, time.Now()
-		}
-		n.mu.Unlock()
+		n.shown(s.block)
 	}
 	n.metrics.saw(each, s, n.judge(each))
 	return s, s.err == nil && s.chainID == n.chainID
+}
+
+// pushed notes a block that a node of this chain pushed.
+func (n *nodes) pushed(each *node, b Block) {
+	each.mu.Lock()
+	if b.Height > each.seen.block.Height {
+		each.seen.block = b
+	}
+	each.mu.Unlock()
+	n.shown(b)
+	n.metrics.height.WithLabelValues(each.host).Set(float64(b.Height))
+}
+
+func (n *nodes) shown(b Block) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if b.Height > n.best.Height {
+		n.best, n.bestSince = b, time.Now()
+	}
 }
 
 // judge is why a node is not asked, nil if it is.

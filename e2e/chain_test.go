@@ -13,7 +13,11 @@ import (
 const (
 	nodesUpMetric = "ha_chain_node_up"
 	headMetric    = "ha_chain_block_height"
-	// gapAllowed is in blocks of 300 ms, on a machine that also runs everything else.
+	gapMetric     = "ha_chain_feed_gap_blocks"
+	pollsMetric   = "ha_chain_node_polls_total"
+	pushingMetric = "ha_chain_node_pushing"
+	// gapAllowed is in blocks of 300 ms, on a machine that also runs everything else:
+	// far less than two blocks of a chain that people use.
 	gapAllowed = 10
 )
 
@@ -32,6 +36,7 @@ func TestChainNodes(t *testing.T) {
 		}
 		chain["nodes"] = three
 	})
+	n.awaitPushes(ctx)
 	paid := n.driveAside(ctx, devnet.DriveOptions{})
 	for _, step := range []struct {
 		name string
@@ -58,7 +63,32 @@ func TestChainNodes(t *testing.T) {
 			t.Errorf("%s: a process was %.0f blocks behind", step.name, gap)
 		}
 	}
+	n.awaitPushes(ctx)
 	checkPaid(t, paid())
+	for _, p := range n.processes() {
+		gap := n.metric(ctx, p.Name, gapMetric)
+		t.Logf("%s passed over %.0f blocks at once at most", p.Name, gap)
+		if gap > gapAllowed {
+			t.Errorf("%s passed over %.0f blocks at once", p.Name, gap)
+		}
+	}
+}
+
+// awaitPushes waits until every process has two nodes that push, and tells how often
+// it polls them.
+func (n *network) awaitPushes(ctx context.Context) {
+	n.t.Helper()
+	for _, p := range n.processes() {
+		n.await(ctx, p.Name+" has two nodes that push", func() bool { return n.metric(ctx, p.Name, pushingMetric) == 2 })
+	}
+	const blocks = 10
+	name := n.Manifest().Relayers[0].Name
+	before := n.metric(ctx, name, pollsMetric)
+	if err := n.Chain().WaitHeight(ctx, n.Chain().Height()+blocks); err != nil {
+		n.t.Fatal(err)
+	}
+	polls := n.metric(ctx, name, pollsMetric) - before
+	n.t.Logf("%s: %.1f polls a block and node", name, polls/blocks/3)
 }
 
 // All full nodes are away for longer than anything the relayer knows of a session is

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -109,6 +111,8 @@ func (m *meddler) serve(w http.ResponseWriter, r *http.Request, question []byte,
 		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, call.ID, status)
 	case call.Method == "status":
 		m.remember(w, r, node)
+	case r.Header.Get("Upgrade") != "":
+		node.ServeHTTP(stalling{w, m}, r)
 	default:
 		node.ServeHTTP(w, r)
 	}
@@ -128,4 +132,31 @@ func (m *meddler) remember(w http.ResponseWriter, r *http.Request, node http.Han
 	}
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes())
+}
+
+// stalling takes over a connection whose pushes stay behind while the node is stale.
+type stalling struct {
+	http.ResponseWriter
+	m *meddler
+}
+
+// Hijack implements http.Hijacker.
+func (s stalling) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffer, err := http.NewResponseController(s.ResponseWriter).Hijack()
+	return stalledConn{conn, s.m}, buffer, err
+}
+
+type stalledConn struct {
+	net.Conn
+	m *meddler
+}
+
+// Write implements net.Conn. A stalled node drops what it should push: its client
+// sees an open connection on which nothing comes.
+func (c stalledConn) Write(p []byte) (int, error) {
+	if mode, _ := c.m.now(); mode == stale {
+		c.m.met.Add(1)
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
 }

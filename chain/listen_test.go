@@ -1,0 +1,128 @@
+package chain
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pushers is three nodes of a chain with slow blocks, two of which push.
+func pushers(t *testing.T) (nodes []*fakeNode, feed *Feed) {
+	t.Helper()
+	for range 3 {
+		n := newFakeNode(t)
+		n.blockTime = 10 * time.Second
+		nodes = append(nodes, n)
+	}
+	_, feed = newFleet(t, nodes...)
+	eventually(t, "two are subscribed to", func() bool { return subscribers(nodes) == subscriptions })
+	// The time between blocks is learned from the first.
+	for feed.interval() < maxIdlePoll {
+		commit(t, feed, nodes)
+	}
+	return nodes, feed
+}
+
+func subscribers(nodes []*fakeNode) (all int) {
+	for _, n := range nodes {
+		all += n.subscribers()
+	}
+	return all
+}
+
+// commit makes a block on all nodes, and waits until the feed has it.
+func commit(t *testing.T, feed *Feed, nodes []*fakeNode) {
+	t.Helper()
+	want := int64(0)
+	for _, n := range nodes {
+		n.commit(1)
+		n.set(func(n *fakeNode) { want = n.height })
+	}
+	eventually(t, "the feed has the block", func() bool { return feed.Latest().Height >= want })
+}
+
+// While nodes push, they are hardly polled; when their connections end they are
+// polled as before, and soon push again.
+func TestPushesSavePolls(t *testing.T) {
+	t.Parallel()
+	nodes, feed := pushers(t)
+	if got := feed.interval(); got != maxIdlePoll {
+		t.Errorf("nodes are asked every %s, want %s", got, maxIdlePoll)
+	}
+	for _, n := range nodes {
+		n.hangUp()
+	}
+	eventually(t, "they are polled again", func() bool { return feed.interval() == maxPoll })
+	eventually(t, "two are subscribed to again", func() bool { return subscribers(nodes) == subscriptions })
+	commit(t, feed, nodes)
+	eventually(t, "polls are saved again", func() bool { return feed.interval() == maxIdlePoll })
+}
+
+// Connections that stay open while nothing comes are noticed by the blocks that polls
+// show.
+func TestSilentNodeIsLeft(t *testing.T) {
+	t.Parallel()
+	nodes, feed := pushers(t)
+	var silent []*fakeNode
+	for _, n := range nodes {
+		if n.subscribers() > 0 {
+			n.set(func(n *fakeNode) { n.silent = true })
+			silent = append(silent, n)
+		}
+	}
+	for range maxBehind + 1 {
+		commit(t, feed, nodes)
+	}
+	other := nodes[slices.IndexFunc(nodes, func(n *fakeNode) bool { return !slices.Contains(silent, n) })]
+	eventually(t, "the third is subscribed to", func() bool { return other.subscribers() == 1 })
+	commit(t, feed, nodes)
+	eventually(t, "polls are saved again", func() bool { return feed.interval() == maxIdlePoll })
+}
+
+// What a node of another chain pushes moves nobody.
+func TestForeignPush(t *testing.T) {
+	n := newFakeNode(t)
+	client, feed := newFleet(t, n)
+	eventually(t, "it is subscribed to", func() bool { return n.subscribers() == 1 })
+	ended := make(chan error, 1)
+	go func() {
+		_, err := feed.hear(context.Background(), client.nodes.list[0])
+		ended <- err
+	}()
+	eventually(t, "it is subscribed to twice", func() bool { return n.subscribers() == 2 })
+	n.set(func(n *fakeNode) { n.chainID = "other" })
+	n.commit(1)
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), `"other"`) {
+		t.Errorf("got %v", err)
+	}
+	if got := feed.Latest().Height; got != 100 {
+		t.Errorf("the head is at %d, want 100", got)
+	}
+}
+
+// A consumer gets every block once, whichever the feed has passed over.
+func TestEachBlockOnce(t *testing.T) {
+	n := newFakeNode(t)
+	_, feed := newFleet(t, n)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	got := make(chan int64, 100)
+	go func() { _ = feed.Each(ctx, 100, func(b Block) { got <- b.Height }) }()
+	steps := []int64{1, 3, 1, 5}
+	want := int64(100)
+	for _, step := range steps {
+		n.commit(step)
+		for range step {
+			if want++; <-got != want {
+				t.Fatalf("got another block than %d", want)
+			}
+		}
+	}
+	eventually(t, "the gap is told", func() bool {
+		feed.mu.Lock()
+		defer feed.mu.Unlock()
+		return feed.gap == slices.Max(steps)-1
+	})
+}
