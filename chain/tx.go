@@ -22,16 +22,19 @@ const MaxTxTimeout = 10 * time.Minute
 
 // TxDraft is a transaction before it is signed. The chain runs at most one
 // unordered transaction per sender and timeout, so Timeout doubles as a nonce:
-// it must not be in the past and at most MaxTxTimeout ahead of block time.
+// it must not be in the past and at most MaxTxTimeout ahead of block time. An ordered
+// one has the account's sequence for a nonce, and Timeout only ends it.
 type TxDraft struct {
-	Msgs    []sdk.Msg
-	Timeout time.Time
-	Gas     uint64
-	Fee     sdk.Coins
-	Memo    string
+	Msgs     []sdk.Msg
+	Timeout  time.Time
+	Ordered  bool
+	Sequence uint64 // of the account; 0 unless Ordered
+	Gas      uint64
+	Fee      sdk.Coins
+	Memo     string
 }
 
-// SignTx builds and signs an unordered transaction in SIGN_MODE_DIRECT. Equal
+// SignTx builds and signs a transaction in SIGN_MODE_DIRECT. Equal
 // drafts and keys give equal bytes: encoding and signature are deterministic.
 func (c *Client) SignTx(ctx context.Context, key *SupplierKey, draft TxDraft) ([]byte, error) {
 	number, err := c.accountNumber.get(ctx, key.Address())
@@ -56,7 +59,7 @@ func (c *Client) SignTx(ctx context.Context, key *SupplierKey, draft TxDraft) ([
 }
 
 func encodeUnsigned(key *SupplierKey, draft TxDraft) (*txtypes.TxRaw, error) {
-	body := txtypes.TxBody{Memo: draft.Memo, Unordered: true, TimeoutTimestamp: &draft.Timeout}
+	body := txtypes.TxBody{Memo: draft.Memo, Unordered: !draft.Ordered, TimeoutTimestamp: &draft.Timeout}
 	for _, msg := range draft.Msgs {
 		packed, err := codectypes.NewAnyWithValue(msg)
 		if err != nil {
@@ -71,6 +74,7 @@ func encodeUnsigned(key *SupplierKey, draft TxDraft) (*txtypes.TxRaw, error) {
 	auth := txtypes.AuthInfo{
 		SignerInfos: []*txtypes.SignerInfo{{
 			PublicKey: pubKey,
+			Sequence:  draft.Sequence,
 			ModeInfo: &txtypes.ModeInfo{Sum: &txtypes.ModeInfo_Single_{
 				Single: &txtypes.ModeInfo_Single{Mode: signing.SignMode_SIGN_MODE_DIRECT},
 			}},
@@ -92,6 +96,9 @@ func encodeUnsigned(key *SupplierKey, draft TxDraft) (*txtypes.TxRaw, error) {
 func (c *Client) Simulate(ctx context.Context, tx []byte) (uint64, error) {
 	res, err := c.tx.Simulate(ctx, &txtypes.SimulateRequest{TxBytes: tx})
 	if err != nil {
+		if why := orderRefusal(err.Error()); why != nil {
+			err = fmt.Errorf("%w: %w", why, err)
+		}
 		return 0, fmt.Errorf("simulate transaction: %w", err)
 	}
 	return res.GetGasInfo().GetGasUsed(), nil

@@ -18,8 +18,9 @@ type effectKey struct {
 
 // effect sums up the intents for an effectKey.
 type effect struct {
-	open  bool // an intent is pending or has landed
-	limit int  // the largest batch the session may share; 0 is no limit
+	open    bool // an intent is pending or has landed
+	limit   int  // the largest batch the session may share; 0 is no limit
+	refused int  // batches of it that the chain refused
 }
 
 // effectsOf reads the intents. A transaction is atomic, so one bad message
@@ -33,8 +34,11 @@ func effectsOf(intents []raftfsm.Intent) map[effectKey]effect {
 			e := effects[at]
 			if intent.Status != raftfsm.IntentDead {
 				e.open = true
-			} else if half := max(1, len(intent.Sessions)/2); intent.Code != 0 && (e.limit == 0 || half < e.limit) {
-				e.limit = half
+			} else if intent.Code != 0 {
+				e.refused++
+				if half := max(1, len(intent.Sessions)/2); e.limit == 0 || half < e.limit {
+					e.limit = half
+				}
 			}
 			effects[at] = e
 		}
@@ -43,27 +47,31 @@ func effectsOf(intents []raftfsm.Intent) map[effectKey]effect {
 }
 
 // group cuts sessions into batches: one supplier, one session end height, and
-// no larger than any member allows. The order of sessions is kept.
+// no larger than any member allows. The order of sessions is kept, but those that the
+// chain has refused more often come last: where a supplier's transactions go one after
+// the other, they must not keep the good ones waiting.
 func (p *planner) group(kind raftfsm.EffectKind, sessions []raftfsm.Session) [][]raftfsm.Session {
 	type groupKey struct {
 		supplier string
 		end      int64
 		limit    int
+		refused  int
 	}
 	groups := make(map[groupKey][]raftfsm.Session)
 	var order []groupKey
 	for _, s := range sessions {
-		limit := p.effects[effectKey{kind, s.Ref.Key()}].limit
+		tried := p.effects[effectKey{kind, s.Ref.Key()}]
+		limit := tried.limit
 		if limit == 0 || limit > maxBatch {
 			limit = maxBatch
 		}
-		key := groupKey{s.Ref.Supplier, s.Ref.EndHeight, limit}
+		key := groupKey{s.Ref.Supplier, s.Ref.EndHeight, limit, tried.refused}
 		if _, seen := groups[key]; !seen {
 			order = append(order, key)
 		}
 		groups[key] = append(groups[key], s)
 	}
-	slices.SortStableFunc(order, func(a, b groupKey) int { return cmp.Compare(a.end, b.end) })
+	slices.SortStableFunc(order, func(a, b groupKey) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.refused, b.refused)) })
 	var batches [][]raftfsm.Session
 	for _, key := range order {
 		batches = slices.AppendSeq(batches, slices.Chunk(groups[key], key.limit))

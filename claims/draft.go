@@ -51,6 +51,9 @@ func (e *Engine) draft(ctx context.Context, key *chain.SupplierKey, kind raftfsm
 		d.Msgs = append(d.Msgs, m.msg)
 	}
 	d.Fee = feeOf(d.Gas, price)
+	if err := e.arrange(ctx, block.Height, key.Address(), &d.TxDraft); err != nil {
+		return d, err
+	}
 	tx, err := e.chain.SignTx(ctx, key, d.TxDraft)
 	if err != nil {
 		return d, err

@@ -61,6 +61,7 @@ type Engine struct {
 	keyless   map[string]bool // suppliers whose key was missing at the last block
 	scanned   int64           // newest block whose transactions were matched to intents
 	books     books
+	order     order
 
 	working sync.Mutex // one block, or one wish of an operator, at a time
 }

@@ -26,8 +26,15 @@ func (e *Engine) execute(ctx context.Context, block chain.Block, actions []Actio
 		}
 		group, groupCtx := errgroup.WithContext(ctx)
 		group.SetLimit(parallel)
-		for _, action := range actions[:n] {
-			group.Go(func() error { return e.attempt(groupCtx, block, action, marks) })
+		for _, lane := range e.lanes(actions[:n]) {
+			group.Go(func() error {
+				for _, action := range lane {
+					if err := e.attempt(groupCtx, block, action, marks); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
 		}
 		if err := group.Wait(); err != nil {
 			return err
@@ -56,6 +63,10 @@ func (e *Engine) attempt(ctx context.Context, block chain.Block, a Action, marks
 }
 
 func (e *Engine) run(ctx context.Context, block chain.Block, a Action, marks *marks) error {
+	if (a.Kind == ActionProve || a.Kind == ActionClaim) && e.queued(a.Sessions[0].Ref.Supplier) {
+		marks.hold(a.Sessions)
+		return nil
+	}
 	switch a.Kind {
 	case ActionResend:
 		marks.send(a.Intent.Key())

@@ -37,6 +37,9 @@ type fakeChain struct {
 	order    []string     // of what the engine did
 	worth    *chain.Worth // of every claim; nil when nobody asks
 
+	ordered   bool            // unordered transactions are off
+	sequence  uint64          // of the only account
+	spacing   int64           // seconds between blocks; 1 when 0
 	swallow   bool            // broadcasts are accepted and forgotten
 	poison    map[string]bool // sessions whose messages fail a block but not a simulation
 	noProof   bool            // no claim needs a proof
@@ -70,7 +73,11 @@ func (c *fakeChain) Windows(_ context.Context, end int64) (chain.Windows, error)
 
 func (c *fakeChain) BlockAt(_ context.Context, height int64) (chain.Block, error) {
 	hash := sha256.Sum256(fmt.Append(nil, height))
-	return chain.Block{Height: height, Hash: hash[:], Time: time.Unix(1_700_000_000+height, 0)}, nil
+	return chain.Block{Height: height, Hash: hash[:], Time: c.blockTime(height)}, nil
+}
+
+func (c *fakeChain) blockTime(height int64) time.Time {
+	return time.Unix(1_700_000_000+height*max(1, c.spacing), 0)
 }
 
 func (c *fakeChain) ProofRequired(context.Context, chain.SessionRef, []byte) (bool, error) {
@@ -89,7 +96,7 @@ func (c *fakeChain) ClaimWorth(_ context.Context, ref chain.SessionRef, _ []byte
 
 func (c *fakeChain) SignTx(_ context.Context, key *chain.SupplierKey, draft chain.TxDraft) ([]byte, error) {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s %d %d", key.Address(), draft.Timeout.UnixNano(), draft.Gas)
+	fmt.Fprintf(&text, "%s %d %d %v %d", key.Address(), draft.Timeout.UnixNano(), draft.Gas, draft.Ordered, draft.Sequence)
 	for _, msg := range draft.Msgs {
 		fmt.Fprintf(&text, " %T %s", msg, sessionOfMsg(msg))
 	}
@@ -112,6 +119,9 @@ func sessionOfMsg(msg any) string {
 func (c *fakeChain) Simulate(_ context.Context, tx []byte) (uint64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.outOfOrder(c.drafts[string(tx)]); err != nil {
+		return 0, fmt.Errorf("simulate transaction: %w", err)
+	}
 	for _, msg := range c.drafts[string(tx)].Msgs {
 		if c.simulated[sessionOfMsg(msg)] {
 			return 0, errors.New("simulation failed")
@@ -125,7 +135,7 @@ func (c *fakeChain) Broadcast(_ context.Context, tx []byte) error {
 	defer c.mu.Unlock()
 	c.order = append(c.order, "broadcast")
 	draft := c.drafts[string(tx)]
-	if c.refuse || float64(draft.Fee.AmountOf(feeDenom).Int64()) < c.minPrice*float64(draft.Gas) {
+	if c.outOfOrder(draft) != nil || c.refuse || float64(draft.Fee.AmountOf(feeDenom).Int64()) < c.minPrice*float64(draft.Gas) {
 		return chain.ErrTxRefused
 	}
 	if !c.swallow {
@@ -135,6 +145,33 @@ func (c *fakeChain) Broadcast(_ context.Context, tx []byte) error {
 		return errors.New("connection reset by peer")
 	}
 	return nil
+}
+
+// outOfOrder is what cosmos-sdk x/auth/ante has against the order of a transaction.
+func (c *fakeChain) outOfOrder(draft chain.TxDraft) error {
+	switch {
+	case !draft.Ordered && c.ordered:
+		return chain.ErrNoUnordered
+	case draft.Ordered && draft.Sequence != c.sequence:
+		return chain.ErrSequence
+	}
+	return nil
+}
+
+func (c *fakeChain) Sequence(_ context.Context, _ string, height int64) (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if height > c.height-c.behind {
+		return 0, fmt.Errorf("height %d is in the future", height)
+	}
+	return c.sequence, nil
+}
+
+func (c *fakeChain) SequenceOf(tx []byte) (uint64, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	draft := c.drafts[string(tx)]
+	return draft.Sequence, draft.Ordered
 }
 
 func (c *fakeChain) MinGasPrice(context.Context) (float64, error) {
@@ -180,11 +217,15 @@ func (c *fakeChain) next() chain.Block {
 	c.results[c.height] = make(map[[32]byte]chain.TxResult)
 	for hash, tx := range c.mempool {
 		delete(c.mempool, hash)
-		if c.done[hash] {
+		draft := c.drafts[string(tx)]
+		if c.done[hash] || c.outOfOrder(draft) != nil || c.blockTime(c.height).After(draft.Timeout) {
 			continue
 		}
+		if draft.Ordered {
+			c.sequence++
+		}
 		c.done[hash] = true
-		result := c.run(c.drafts[string(tx)])
+		result := c.run(draft)
 		result.Height = c.height
 		c.results[c.height][hash] = result
 	}

@@ -22,6 +22,7 @@ type Metrics struct {
 	foreignRoots prometheus.Counter
 	keyless      prometheus.Gauge
 	stepErrors   prometheus.Counter
+	ordered      prometheus.Gauge
 	priceUnknown prometheus.Counter
 	unarchived   prometheus.Counter
 	lost         prometheus.Counter
@@ -66,6 +67,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		foreignRoots: counter("ha_miner_foreign_claim_root_total", "Observations of a claim with a root that is not ours."),
 		keyless: f.NewGauge(prometheus.GaugeOpts{
 			Name: "ha_miner_sessions_without_key", Help: "Sessions that need a claim or a proof of a supplier whose key is not here.",
+		}),
+		ordered: f.NewGauge(prometheus.GaugeOpts{
+			Name: "ha_miner_tx_ordered", Help: "1 if this leader found unordered transactions off and goes by account sequences.",
 		}),
 		lost:         counter("ha_miner_relays_declared_lost_total", "Relays that the last checkpoint knew and that were not in the tree when it was sealed."),
 		priceUnknown: counter("ha_miner_gas_price_unknown_total", "Transactions priced by the configuration alone, because no node told what it asks for."),
@@ -124,6 +128,7 @@ func (m *Metrics) audited(gaps map[ledger.Identity]int, risk map[string]uint64, 
 
 // forget takes back what only a leader can tell.
 func (m *Metrics) forget() {
+	m.ordered.Set(0)
 	m.gaps.Reset()
 	m.atRisk.Reset()
 	m.deadline.Reset()

@@ -40,11 +40,18 @@ type Sender interface {
 	Broadcast(ctx context.Context, tx []byte) error
 }
 
+// Sequences order the transactions of a supplier where the chain wants that.
+type Sequences interface {
+	Sequence(ctx context.Context, address string, height int64) (uint64, error)
+	SequenceOf(tx []byte) (sequence uint64, ordered bool)
+}
+
 // Chain is all of the chain that this package uses; *chain.Client is one.
 type Chain interface {
 	Observer
 	Rules
 	Sender
+	Sequences
 }
 
 // Keys are those of suppliers, which come and go; chain.Keys are some.

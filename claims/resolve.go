@@ -50,6 +50,10 @@ func (e *Engine) bury(ctx context.Context, block chain.Block, seen observed) err
 	if err != nil {
 		return err
 	}
+	overtaken, err := e.overtaken(ctx, block.Height, seen.pending)
+	if err != nil {
+		return err
+	}
 	for _, intent := range seen.pending {
 		windows, err := e.chain.Windows(ctx, intentEnd(intent, seen.sessions))
 		if err != nil {
@@ -62,6 +66,8 @@ func (e *Engine) bury(ctx context.Context, block chain.Block, seen observed) err
 			r.Reason, r.Height = reasonOutOfGas, result.Height
 		case included && result.Code != 0:
 			r.Code, r.Reason, r.Height = result.Code, result.Log, result.Height
+		case overtaken[intent.Key()]:
+			r.Reason = reasonSequenceTaken
 		case block.Height > closeOf(intent.Kind, windows):
 			r.Reason = "window closed"
 		case block.Time.UnixNano() > intent.Timeout:

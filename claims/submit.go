@@ -23,7 +23,15 @@ func (e *Engine) submit(ctx context.Context, block chain.Block, kind raftfsm.Eff
 	if !ok {
 		return fmt.Errorf("no key for supplier %s", messages[0].session.Ref.Supplier)
 	}
+	if e.queued(key.Address()) {
+		marks.hold(sessionsOf(messages))
+		return nil
+	}
 	draft, err := e.draft(ctx, key, kind, block, messages)
+	if errors.Is(err, chain.ErrNoUnordered) {
+		e.keepOrder(err)
+		return nil // planned again in this block
+	}
 	if err != nil && len(messages) > 1 && ctx.Err() == nil && ofMessages(err) {
 		half := len(messages) / 2
 		return errors.Join(
@@ -46,10 +54,15 @@ func (e *Engine) submit(ctx context.Context, block chain.Block, kind raftfsm.Eff
 	return err
 }
 
-// ofMessages says that fewer messages may fare better. Nodes that are out of reach, or
-// ask too much, are so for any.
+// ofMessages says that fewer messages may fare better. What is wrong with the nodes, the
+// price or the account is so with any.
 func ofMessages(err error) bool {
-	return !errors.Is(err, chain.ErrNoNode) && !errors.Is(err, errPrice)
+	for _, other := range []error{chain.ErrNoNode, errPrice, chain.ErrSequence} {
+		if errors.Is(err, other) {
+			return false
+		}
+	}
+	return true
 }
 
 // intend puts the signed bytes into the log. The intent that stands is the

@@ -21,6 +21,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/server"
 	servercmtlog "github.com/cosmos/cosmos-sdk/server/log"
 	simtestutil "github.com/cosmos/cosmos-sdk/testutil/sims"
+	authkeeper "github.com/cosmos/cosmos-sdk/x/auth/keeper"
 	"google.golang.org/grpc"
 
 	"github.com/pokt-network/poktroll/app"
@@ -73,6 +74,9 @@ func (c *Chain) boot(ctx context.Context) error {
 	)
 	if err != nil {
 		return fmt.Errorf("build app: %w", err)
+	}
+	if c.opts.Ordered { // the ante handler reads it for every transaction
+		authkeeper.WithUnorderedTransactions(false)(&c.app.Keepers.AccountKeeper)
 	}
 	if err := c.startNode(logger); err != nil {
 		return err

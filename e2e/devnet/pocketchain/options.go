@@ -65,6 +65,9 @@ type Options struct {
 	SupplierURL string
 	// MinGasPrices is what the node's mempool asks for, as "0.001upokt".
 	MinGasPrices string
+	// Ordered turns unordered transactions off, as the configuration of a chain's app
+	// may.
+	Ordered bool
 	// TxIndex turns the transaction index on. Production nodes run without, so
 	// nothing may depend on it.
 	TxIndex bool

@@ -22,8 +22,8 @@ const (
 	txTimeout = 2 * time.Minute
 )
 
-// Send signs messages as one unordered transaction of account, broadcasts it
-// and waits for its block. The height of that block is returned.
+// Send signs messages as one transaction of account, broadcasts it and waits for its
+// block. The height of that block is returned.
 func (c *Chain) Send(ctx context.Context, account Account, msgs ...sdk.Msg) (int64, error) {
 	raw, err := c.sign(ctx, account, msgs)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *Chain) Send(ctx context.Context, account Account, msgs ...sdk.Msg) (int
 }
 
 func (c *Chain) sign(ctx context.Context, account Account, msgs []sdk.Msg) ([]byte, error) {
-	number, err := c.accountNumber(ctx, account.Address)
+	number, sequence, err := c.account(ctx, account.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -62,20 +62,20 @@ func (c *Chain) sign(ctx context.Context, account Account, msgs []sdk.Msg) ([]by
 	}
 	builder.SetGasLimit(txGas)
 	builder.SetFeeAmount(sdk.NewCoins(upokt(txFee)))
-	builder.SetUnordered(true)
+	builder.SetUnordered(!c.opts.Ordered)
 	// Unordered transactions are told apart by sender and timeout alone.
 	builder.SetTimeoutTimestamp(time.Now().Add(txTimeout))
 	empty := signing.SignatureV2{
-		PubKey: account.Key.PubKey(),
-		Data:   &signing.SingleSignatureData{SignMode: signing.SignMode_SIGN_MODE_DIRECT},
+		PubKey: account.Key.PubKey(), Sequence: sequence,
+		Data: &signing.SingleSignatureData{SignMode: signing.SignMode_SIGN_MODE_DIRECT},
 	}
 	if err := builder.SetSignatures(empty); err != nil {
 		return nil, err
 	}
 	signer := authsigning.SignerData{
-		Address: account.Address, ChainID: c.opts.ChainID, AccountNumber: number, PubKey: account.Key.PubKey(),
+		Address: account.Address, ChainID: c.opts.ChainID, AccountNumber: number, Sequence: sequence, PubKey: account.Key.PubKey(),
 	}
-	signature, err := tx.SignWithPrivKey(ctx, signing.SignMode_SIGN_MODE_DIRECT, signer, builder, account.Key, config, 0)
+	signature, err := tx.SignWithPrivKey(ctx, signing.SignMode_SIGN_MODE_DIRECT, signer, builder, account.Key, config, sequence)
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +85,14 @@ func (c *Chain) sign(ctx context.Context, account Account, msgs []sdk.Msg) ([]by
 	return config.TxEncoder()(builder.GetTx())
 }
 
-func (c *Chain) accountNumber(ctx context.Context, address string) (uint64, error) {
+// account is the number of an account, and its sequence where the chain wants one.
+func (c *Chain) account(ctx context.Context, address string) (number, sequence uint64, err error) {
 	info, err := authtypes.NewQueryClient(c.conn).AccountInfo(ctx, &authtypes.QueryAccountInfoRequest{Address: address})
 	if err != nil {
-		return 0, fmt.Errorf("account %s: %w", address, err)
+		return 0, 0, fmt.Errorf("account %s: %w", address, err)
 	}
-	return info.Info.AccountNumber, nil
+	if c.opts.Ordered {
+		sequence = info.Info.Sequence
+	}
+	return info.Info.AccountNumber, sequence, nil
 }
