@@ -35,6 +35,7 @@ type TxResult struct {
 // blockOutcome is the content of a block that matters to a supplier.
 type blockOutcome struct {
 	settlements func() ([]Settlement, error) // decodes once
+	events      []Event
 	txs         map[[sha256.Size]byte]TxResult
 }
 
@@ -59,8 +60,13 @@ func (c *Client) queryOutcome(ctx context.Context, height int64) (blockOutcome, 
 		}
 		for i, tx := range block.Block.Txs {
 			r := results.TxsResults[i]
+			if r.Code == 0 {
+				out.events = append(out.events, paramEventsOf(height, tx)...)
+				out.events = append(out.events, eventsOf(height, r.Events)...)
+			}
 			out.txs[sha256.Sum256(tx)] = TxResult{Height: height, Codespace: r.Codespace, Code: r.Code, Log: r.Log}
 		}
+		out.events = append(out.events, eventsOf(height, results.FinalizeBlockEvents)...)
 		return out, nil
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
 	cmtjson "github.com/cometbft/cometbft/libs/json"
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	cmttypes "github.com/cometbft/cometbft/types"
@@ -39,6 +40,9 @@ type fakeNode struct {
 	blockTime time.Duration // between the times of blocks
 	silent    bool          // pushes nothing
 	sockets   map[*websocket.Conn]bool
+	txs       map[int64][]cmttypes.Tx // by height
+	events    map[int64][]abci.Event
+	lags      bool // the next results of a block are not there yet
 }
 
 func newFakeNode(t *testing.T) *fakeNode {
@@ -107,9 +111,17 @@ func (n *fakeNode) serveRPC(w http.ResponseWriter, r *http.Request) {
 	case "status":
 		result = fmt.Sprintf(`{"node_info":{"network":%q},"sync_info":{"latest_block_hash":"AA","latest_block_height":"%d","latest_block_time":%q},"validator_info":{}}`,
 			n.chainID, n.height, n.header(n.height).Time.Format(time.RFC3339Nano))
-	case "header":
-		header, _ := cmtjson.Marshal(n.header(call.Params.Height))
-		result = fmt.Sprintf(`{"header":%s}`, header)
+	case "block":
+		header := n.header(call.Params.Height)
+		result = encoded(ctypes.ResultBlock{Block: &cmttypes.Block{Header: header, Data: cmttypes.Data{Txs: n.txs[header.Height]}}})
+	case "block_results":
+		if n.lags {
+			n.lags = false
+			http.Error(w, "no results yet", http.StatusInternalServerError)
+			return
+		}
+		height := call.Params.Height
+		result = encoded(ctypes.ResultBlockResults{Height: height, FinalizeBlockEvents: n.events[height], TxsResults: ran(n.txs[height])})
 	case "broadcast_tx_sync":
 		n.broadcast++
 		code := 0
@@ -122,6 +134,21 @@ func (n *fakeNode) serveRPC(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, call.ID, result)
+}
+
+func ran(txs []cmttypes.Tx) (results []*abci.ExecTxResult) {
+	for range txs {
+		results = append(results, &abci.ExecTxResult{})
+	}
+	return results
+}
+
+func encoded(result any) string {
+	text, err := cmtjson.Marshal(result)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 func (n *fakeNode) header(height int64) cmttypes.Header {
@@ -151,7 +178,7 @@ func (n *fakeNode) commit(blocks int64) {
 	if n.silent {
 		return
 	}
-	event, _ := cmtjson.Marshal(ctypes.ResultEvent{Query: "q", Data: cmttypes.EventDataNewBlockHeader{Header: n.header(n.height)}})
+	event := encoded(ctypes.ResultEvent{Query: "q", Data: cmttypes.EventDataNewBlockHeader{Header: n.header(n.height)}})
 	for conn := range n.sockets {
 		_ = conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"result":%s}`, event))
 	}

@@ -81,27 +81,6 @@ func (f *Feed) Err() error {
 	return f.lost
 }
 
-// Each does something for every block above height, in order and once, until ctx
-// ends. Blocks that the feed passed over are asked for.
-func (f *Feed) Each(ctx context.Context, height int64, do func(Block)) error {
-	for {
-		head, err := f.Next(ctx, height)
-		if err != nil {
-			return err
-		}
-		for next := max(height, 0) + 1; next < head.Height; next++ {
-			b, err := f.client.BlockAt(ctx, next)
-			if err != nil {
-				return err
-			}
-			do(b)
-			height = next
-		}
-		do(head)
-		height = head.Height
-	}
-}
-
 // Next waits until the head is above height and returns it.
 func (f *Feed) Next(ctx context.Context, height int64) (Block, error) {
 	for {

@@ -101,28 +101,3 @@ func TestForeignPush(t *testing.T) {
 		t.Errorf("the head is at %d, want 100", got)
 	}
 }
-
-// A consumer gets every block once, whichever the feed has passed over.
-func TestEachBlockOnce(t *testing.T) {
-	n := newFakeNode(t)
-	_, feed := newFleet(t, n)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	got := make(chan int64, 100)
-	go func() { _ = feed.Each(ctx, 100, func(b Block) { got <- b.Height }) }()
-	steps := []int64{1, 3, 1, 5}
-	want := int64(100)
-	for _, step := range steps {
-		n.commit(step)
-		for range step {
-			if want++; <-got != want {
-				t.Fatalf("got another block than %d", want)
-			}
-		}
-	}
-	eventually(t, "the gap is told", func() bool {
-		feed.mu.Lock()
-		defer feed.mu.Unlock()
-		return feed.gap == slices.Max(steps)-1
-	})
-}

@@ -9,7 +9,7 @@ import (
 // Metrics are about the full nodes.
 type Metrics struct {
 	up, height, pushing *prometheus.GaugeVec
-	polls               *prometheus.CounterVec
+	polls, events       *prometheus.CounterVec
 	head, gap           prometheus.Gauge
 	hedged, stale       prometheus.Counter
 }
@@ -29,6 +29,9 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		polls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ha_chain_node_polls_total", Help: "Times that a full node was asked for its newest block, by host.",
 		}, []string{"node"}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ha_chain_events_total", Help: "Events of blocks, by kind.",
+		}, []string{"kind"}),
 		gap: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "ha_chain_feed_gap_blocks", Help: "Most blocks that this process has passed over at once since it started, because it saw them late.",
 		}),
@@ -42,7 +45,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 			Name: "ha_chain_stale_answers_total", Help: "Times that an answer served on because no full node answered.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.up, m.height, m.pushing, m.polls, m.head, m.gap, m.hedged, m.stale} {
+	for _, c := range []prometheus.Collector{m.up, m.height, m.pushing, m.polls, m.events, m.head, m.gap, m.hedged, m.stale} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register chain metrics: %w", err)
 		}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	suppliertypes "github.com/pokt-network/poktroll/x/supplier/types"
+
 	"github.com/raftminer/raftminer/e2e/devnet"
 	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
 )
@@ -71,6 +73,23 @@ func TestChainNodes(t *testing.T) {
 		if gap > gapAllowed {
 			t.Errorf("%s passed over %.0f blocks at once", p.Name, gap)
 		}
+	}
+	n.checkUnstaking(ctx)
+}
+
+// checkUnstaking has a supplier unstake: every process tells it, and what is lacking
+// now, long before it would ask by itself.
+func (n *network) checkUnstaking(ctx context.Context) {
+	n.t.Helper()
+	supplier := n.Chain().Actors().Suppliers[0]
+	msg := suppliertypes.NewMsgUnstakeSupplier(supplier.Address, supplier.Address)
+	if _, err := n.Chain().Send(ctx, supplier, msg); err != nil {
+		n.t.Fatal(err)
+	}
+	for _, p := range n.processes() {
+		n.await(ctx, p.Name+" tells that a supplier unstakes", func() bool {
+			return n.metric(ctx, p.Name, "ha_keys_supplier_events_total") == 1 && n.metric(ctx, p.Name, "ha_keys_suppliers_lacking") == 1
+		})
 	}
 }
 

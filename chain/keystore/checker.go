@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/raftminer/raftminer/chain"
 )
 
 const (
@@ -26,12 +28,13 @@ type Checker struct {
 	told     map[Lack]bool       // that were logged and are still so
 	known    map[string]struct{} // suppliers that were looked up
 	last     time.Time           // when all were
+	now      chan struct{}       // asks for a check of all
 }
 
 // NewChecker makes one for the keys of a store. Services are those that are served
 // here; none is any.
 func NewChecker(store *Store, c Chain, services []string) *Checker {
-	return &Checker{store: store, chain: c, services: services, told: make(map[Lack]bool), known: make(map[string]struct{})}
+	return &Checker{store: store, chain: c, services: services, told: make(map[Lack]bool), known: make(map[string]struct{}), now: make(chan struct{}, 1)}
 }
 
 // Run checks until ctx ends.
@@ -44,7 +47,27 @@ func (c *Checker) Run(ctx context.Context) {
 			return
 		case now := <-ticker.C:
 			c.look(ctx, now)
+		case <-c.now:
+			c.last = time.Time{}
+			c.look(ctx, time.Now())
 		}
+	}
+}
+
+// Heed tells of events about suppliers that have a key here, and has them all checked
+// at once.
+func (c *Checker) Heed(e chain.Event) {
+	switch _, ours := c.store.Suppliers()[e.Supplier]; {
+	case e.Kind == chain.EventMissed:
+	case !ours || e.Kind != chain.EventSupplier && e.Kind != chain.EventSlashed:
+		return
+	default:
+		c.store.Metrics.events.WithLabelValues(e.Name).Inc()
+		c.store.Log.Warn("keys: the chain changed a supplier", zap.String("supplier", e.Supplier), zap.String("event", e.Name), zap.Int64("height", e.Height))
+	}
+	select {
+	case c.now <- struct{}{}:
+	default: // asked for already
 	}
 }
 

@@ -122,3 +122,37 @@ func TestChecker(t *testing.T) {
 	w.settle()
 	step(checkAgain, 2, 1) // the retired one is not asked for
 }
+
+// What the chain does to a supplier of ours is told, and all are looked up at once.
+func TestCheckerHeeds(t *testing.T) {
+	w := newWorld(t, 1)
+	ours := addressOf(t, 1)
+	checker := NewChecker(w.store, &fakeChain{asked: make(chan struct{}, 9)}, nil)
+	for _, test := range []struct {
+		event chain.Event
+		tells int
+		looks bool
+	}{
+		{chain.Event{Kind: chain.EventSlashed, Supplier: ours, Name: "EventSupplierSlashed"}, 1, true},
+		{chain.Event{Kind: chain.EventSupplier, Supplier: ours, Name: "EventSupplierUnbondingBegin"}, 1, true},
+		{chain.Event{Kind: chain.EventMissed}, 0, true},
+		{chain.Event{Kind: chain.EventSupplier, Supplier: addressOf(t, 2)}, 0, false},
+		{chain.Event{Kind: chain.EventSettlement, Supplier: ours}, 0, false},
+	} {
+		before := w.logs.FilterMessageSnippet("changed a supplier").Len()
+		checker.Heed(test.event)
+		checker.Heed(chain.Event{Kind: chain.EventService}) // of no account
+		if got := w.logs.FilterMessageSnippet("changed a supplier").Len() - before; got != test.tells {
+			t.Errorf("%+v: told %d times, want %d", test.event, got, test.tells)
+		}
+		looks := false
+		select {
+		case <-checker.now:
+			looks = true
+		default:
+		}
+		if looks != test.looks {
+			t.Errorf("%+v: looks %t, want %t", test.event, looks, test.looks)
+		}
+	}
+}

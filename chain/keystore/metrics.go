@@ -10,7 +10,7 @@ import (
 // Metrics are about the keys of a process.
 type Metrics struct {
 	active, retired, reloaded prometheus.Gauge
-	changes, errors           *prometheus.CounterVec
+	changes, errors, events   *prometheus.CounterVec
 	lacking                   *prometheus.GaugeVec
 }
 
@@ -28,6 +28,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		retired:  gauge("ha_keys_supplier_keys_retired", "Keys that are only held until the sessions are over that they served."),
 		reloaded: gauge("ha_keys_last_successful_reload_timestamp_seconds", "Unix time at which every source of keys was last read without a problem."),
 		changes:  vec("ha_keys_changes_total", "Keys by what became of them.", "change"),
+		events:   vec("ha_keys_supplier_events_total", "What the chain did to suppliers with a key here.", "event"),
 		lacking: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ha_keys_suppliers_lacking", Help: "Suppliers with a key here that cannot earn, or not for long, by what they lack on chain.",
 		}, []string{"lacks"}),

@@ -84,7 +84,7 @@ func (c *common) keyOptions(path string, role config.Role) keystore.Options {
 }
 
 // followKeys adds what reads the keys again when they change and on SIGHUP, and what
-// looks their suppliers up on chain.
+// looks their suppliers up on chain: now and then, and when blocks say so.
 func (c *common) followKeys(group *run.Group, over keystore.Over) {
 	ctx, stop := context.WithCancel(context.Background())
 	hangUp := make(chan os.Signal, 1)
@@ -95,6 +95,10 @@ func (c *common) followKeys(group *run.Group, over keystore.Over) {
 	checker := keystore.NewChecker(c.keys, c.chain, slices.Collect(maps.Keys(c.cfg.Services)))
 	group.Add(
 		func() error { checker.Run(ctx); return nil },
+		func(error) { stop() })
+	events := chain.NewEvents(c.chain, c.feed, c.log, checker.Heed)
+	group.Add(
+		func() error { return events.Run(ctx) },
 		func(error) { stop() })
 }
 
