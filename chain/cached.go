@@ -36,11 +36,16 @@ type keeping struct {
 
 // newCached keeps values for ttl and a grace.
 func newCached[K comparable, V any](k keeping, ttl time.Duration, load func(context.Context, K) (V, error)) *cached[K, V] {
+	return newCachedFor(k, func(K) time.Duration { return ttl }, load)
+}
+
+// newCachedFor keeps values as long as their keys say, and a grace.
+func newCachedFor[K comparable, V any](k keeping, ttl func(K) time.Duration, load func(context.Context, K) (V, error)) *cached[K, V] {
 	return &cached[K, V]{
 		cache: otter.Must(&otter.Options[K, V]{
 			MaximumSize:       k.size,
-			ExpiryCalculator:  otter.ExpiryWriting[K, V](ttl + k.grace),
-			RefreshCalculator: otter.RefreshWriting[K, V](ttl),
+			ExpiryCalculator:  otter.ExpiryWritingFunc(func(e otter.Entry[K, V]) time.Duration { return ttl(e.Key) + k.grace }),
+			RefreshCalculator: otter.RefreshWritingFunc(func(e otter.Entry[K, V]) time.Duration { return ttl(e.Key) }),
 			Logger:            &otter.NoopLogger{}, // the feed says that nodes are away, once
 		}),
 		absent: otter.Must(&otter.Options[K, error]{MaximumSize: k.size, ExpiryCalculator: otter.ExpiryWriting[K, error](absentTTL)}),

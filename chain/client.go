@@ -18,13 +18,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// How long answers are kept. What a past height decided never changes; the
-// bound only keeps memory from growing. Delegations may change within a
-// session, so rings are looked up again soon.
+// How long answers are kept. What a past height decided never changes: it is kept
+// until nobody asks any more. Delegations and stakes may change within a session.
 const (
-	immutableTTL = time.Hour
-	paramsTTL    = time.Minute
-	ringTTL      = 15 * time.Second
+	immutableTTL   = 24 * time.Hour
+	paramsTTL      = time.Minute
+	applicationTTL = 15 * time.Second
+	// ringTTL is of what follows from applications and keys, without the chain.
+	ringTTL = 5 * time.Second
 	// liveTTL is of what the chain itself reads when it decides.
 	liveTTL   = 5 * time.Second
 	cacheSize = 20_000
@@ -46,7 +47,7 @@ type Client struct {
 
 	sharedParams  *cached[int64, *sharedtypes.Params]
 	proofParams   *cached[struct{}, *prooftypes.Params]
-	sessions      *cached[sessionQuery, *sessiontypes.Session]
+	sessions      *cached[sessionQuery, *knownSession]
 	rings         *cached[ringQuery, [][]byte]
 	pubKeys       *cached[string, []byte]
 	difficulties  *cached[serviceAtHeight, *servicetypes.RelayMiningDifficulty]
@@ -101,14 +102,14 @@ func Dial(chainID string, list []Node, opts Options) (*Client, error) {
 		tx:          txtypes.NewServiceClient(n),
 	}
 	k := keeping{size: cacheSize, grace: opts.Grace, stale: opts.Metrics.stale}
-	one, recent := k, k
-	one.size, recent.size = 1, outcomeBlocks
-	c.sharedParams = newCached(k, paramsTTL, c.querySharedParams)
+	one, recent, derived := k, k, k
+	one.size, recent.size, derived.grace = 1, outcomeBlocks, 0
+	c.sharedParams = newCachedFor(k, c.sharedParamsTTL, c.querySharedParams)
 	c.proofParams = newCached(one, liveTTL, c.queryProofParams)
 	c.sessions = newCached(k, immutableTTL, c.querySession)
-	c.applications = newCached(k, paramsTTL, c.queryApplication)
+	c.applications = newCached(k, applicationTTL, c.queryApplication)
 	c.tokenomicsParams = newCached(one, paramsTTL, c.queryTokenomicsParams)
-	c.rings = newCached(k, ringTTL, c.queryRing)
+	c.rings = newCached(derived, ringTTL, c.ringOf)
 	c.pubKeys = newCached(k, immutableTTL, c.queryPubKey)
 	c.difficulties = newCached(k, immutableTTL, c.queryDifficulty)
 	c.computeUnits = newCached(k, immutableTTL, c.queryComputeUnits)

@@ -3,6 +3,7 @@ package chain
 import (
 	"context"
 	"fmt"
+	"time"
 
 	prooftypes "github.com/pokt-network/poktroll/x/proof/types"
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
@@ -12,6 +13,19 @@ import (
 // timing uses the session's end height, prices its start height.
 func (c *Client) SharedParams(ctx context.Context, height int64) (*sharedtypes.Params, error) {
 	return c.sharedParams.get(ctx, height)
+}
+
+// pastBlocks is how far behind the head a height is past for every node that is asked.
+const pastBlocks = 10
+
+// sharedParamsTTL is short for what a block may still change.
+func (c *Client) sharedParamsTTL(height int64) time.Duration {
+	c.nodes.mu.Lock()
+	defer c.nodes.mu.Unlock()
+	if height+pastBlocks <= c.nodes.best.Height {
+		return immutableTTL
+	}
+	return paramsTTL
 }
 
 func (c *Client) querySharedParams(ctx context.Context, height int64) (*sharedtypes.Params, error) {

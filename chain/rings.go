@@ -2,11 +2,9 @@ package chain
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/pokt-network/poktroll/pkg/crypto/rings"
-	apptypes "github.com/pokt-network/poktroll/x/application/types"
 )
 
 type ringQuery struct {
@@ -22,13 +20,13 @@ func (c *Client) RingKeys(ctx context.Context, application string, sessionEnd in
 	return c.rings.get(ctx, ringQuery{application, sessionEnd})
 }
 
-func (c *Client) queryRing(ctx context.Context, q ringQuery) ([][]byte, error) {
-	res, err := c.application.Application(ctx, &apptypes.QueryGetApplicationRequest{Address: q.application})
+// ringOf asks the chain for nothing that budgets do not ask for, too.
+func (c *Client) ringOf(ctx context.Context, q ringQuery) ([][]byte, error) {
+	app, err := c.applications.get(ctx, q.application)
 	if err != nil {
-		return nil, fmt.Errorf("query application %s: %w", q.application, err)
+		return nil, err
 	}
-	app := res.GetApplication()
-	gateways := rings.GetRingAddressesAtSessionEndHeight(&app, uint64(q.sessionEnd))
+	gateways := rings.GetRingAddressesAtSessionEndHeight(app, uint64(q.sessionEnd))
 	if len(gateways) == 0 {
 		// A ring needs two members; poktroll fills up with a key nobody holds.
 		gateways = []string{rings.PlaceholderRingAddress}

@@ -86,6 +86,10 @@ func runRelayer(ctx context.Context, path string) error {
 	group.Add(
 		func() error { held.Run(spoolCtx); return nil },
 		func(error) { stopSpool() })
+	warmCtx, stopWarming := context.WithCancel(context.Background())
+	group.Add(
+		func() error { c.chain.Prewarm(warmCtx, c.feed); <-warmCtx.Done(); return nil },
+		func(error) { stopWarming() })
 	c.tendMeter(group, budgets)
 	c.followKeys(group, c.served)
 	if err := c.support(group, c.relayerOps(held, server, doors, out)); err != nil {
