@@ -19,6 +19,7 @@ type effectKey struct {
 // effect sums up the intents for an effectKey.
 type effect struct {
 	open    bool // an intent is pending or has landed
+	tried   bool // there is an intent, whatever became of it
 	limit   int  // the largest batch the session may share; 0 is no limit
 	refused int  // batches of it that the chain refused
 }
@@ -32,6 +33,7 @@ func effectsOf(intents []raftfsm.Intent) map[effectKey]effect {
 		for _, key := range intent.SessionKeys() {
 			at := effectKey{intent.Kind, key}
 			e := effects[at]
+			e.tried = true
 			if intent.Status != raftfsm.IntentDead {
 				e.open = true
 			} else if intent.Code != 0 {

@@ -33,6 +33,8 @@ type Input struct {
 	Estimates map[chain.SessionKey]Estimate
 	// Keyless are suppliers whose key is not here: nothing can be signed for them.
 	Keyless map[string]bool
+	// Now says that an operator is waiting: nothing waits for its turn.
+	Now bool
 	// Held are the sessions of which an action failed in this block, and Sent
 	// the intents that were broadcast in it: both wait for the next block.
 	Held map[chain.SessionKey]bool
@@ -44,7 +46,7 @@ type Input struct {
 func Plan(in Input) []Action {
 	in.Sessions = slices.Clone(in.Sessions)
 	slices.SortFunc(in.Sessions, bySession)
-	p := &planner{Input: in, effects: effectsOf(in.Intents)}
+	p := &planner{Input: in, effects: effectsOf(in.Intents), turns: turnsOf(in.Sessions)}
 	p.resends()
 	for _, s := range p.Sessions {
 		p.session(s)
@@ -65,6 +67,7 @@ func bySession(a, b raftfsm.Session) int {
 type planner struct {
 	Input
 	effects map[effectKey]effect
+	turns   turns
 	actions []Action
 	claim   []raftfsm.Session // ready to be claimed
 	prove   []raftfsm.Session // ready to be proved
@@ -128,6 +131,8 @@ func (p *planner) sealed(s raftfsm.Session, w chain.Windows) {
 		// The key may come back.
 	case len(s.Archives) < p.Archives && p.Height < archiveUntil(w):
 		// A claim binds to a proof: first it must be sure to be possible.
+	case !p.turn(raftfsm.EffectClaim, s, w.ClaimOpen, w.ClaimClose):
+		// It is another's.
 	default:
 		p.claim = append(p.claim, s)
 	}
@@ -153,9 +158,14 @@ func (p *planner) claimed(s raftfsm.Session, w chain.Windows) {
 	case p.Height < w.ProofOpen || s.ProofRequired == raftfsm.ProofNotRequired:
 	case s.ProofRequired == raftfsm.ProofUndecided:
 		p.one(ActionDecide, s)
-	case p.Height < w.ProofClose && !open && !p.Keyless[s.Ref.Supplier]:
+	case p.Height < w.ProofClose && !open && !p.Keyless[s.Ref.Supplier] && p.turn(raftfsm.EffectProof, s, w.ProofOpen, w.ProofClose):
 		p.prove = append(p.prove, s)
 	}
+}
+
+// turn says that it is time for a first attempt. What was tried already is urgent.
+func (p *planner) turn(kind raftfsm.EffectKind, s raftfsm.Session, opens, closes int64) bool {
+	return p.Now || p.effects[effectKey{kind, s.Ref.Key()}].tried || p.Height >= opens+p.turns.of(s.Ref, closes-opens)
 }
 
 // settle looks for the end of a claim, for the last time when the chain should

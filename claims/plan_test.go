@@ -20,7 +20,7 @@ import (
 //	windows END grace=.. claim=OPEN..CLOSE proof=OPEN..CLOSE settle=..
 //	session NAME end=END stage=STAGE [supplier=..] [count=..] [proof=required|not] [ended=HEIGHT] [archives=A,B]
 //	archives N     claims wait until so many nodes have archived the tree
-//	intent NAME kind=claim|proof status=pending|landed|dead sessions=A,B [code=..]
+//	intent NAME kind=claim|proof status=pending|landed|dead sessions=A,B [supplier=..] [code=..]
 //	worth NAME reward=UPOKT cost=UPOKT   what the session brings and costs
 //	keyless SUPPLIER   its key is not here, until the next plan
 //	held NAME      an action for the session failed in this block
@@ -146,6 +146,9 @@ func (s *scenario) session(name string, args option) error {
 
 func (s *scenario) intent(name string, args option) error {
 	intent := raftfsm.Intent{Batch: name, Attempt: 1, Supplier: "supplier", Code: uint32(args.number("code"))}
+	if args["supplier"] != "" {
+		intent.Supplier = args["supplier"]
+	}
 	intent.Kind = map[string]raftfsm.EffectKind{"claim": raftfsm.EffectClaim, "proof": raftfsm.EffectProof}[args["kind"]]
 	intent.Status = map[string]raftfsm.IntentStatus{
 		"pending": raftfsm.IntentPending, "landed": raftfsm.IntentLanded, "dead": raftfsm.IntentDead,

@@ -20,7 +20,7 @@ func (e *Engine) Resubmit(ctx context.Context, key chain.SessionKey) (raftfsm.In
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	block := e.feed.Latest()
-	in := Input{Height: block.Height, Windows: make(map[int64]chain.Windows)}
+	in := Input{Height: block.Height, Windows: make(map[int64]chain.Windows), Now: true}
 	e.log.View(func(s *raftfsm.State) {
 		if session, known := s.Session(key); known {
 			in.Sessions, in.Intents = []raftfsm.Session{session}, s.IntentsOf(key)
