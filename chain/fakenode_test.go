@@ -17,6 +17,7 @@ import (
 	cmtjson "github.com/cometbft/cometbft/libs/json"
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	cmttypes "github.com/cometbft/cometbft/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	"github.com/fasthttp/websocket"
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
 	"google.golang.org/grpc"
@@ -39,6 +40,7 @@ type fakeNode struct {
 	released  chan struct{}
 	blockTime time.Duration // between the times of blocks
 	silent    bool          // pushes nothing
+	bank      fakeBank
 	sockets   map[*websocket.Conn]bool
 	txs       map[int64][]cmttypes.Tx // by height
 	events    map[int64][]abci.Event
@@ -54,6 +56,7 @@ func newFakeNode(t *testing.T) *fakeNode {
 	n.rpc = httptest.NewServer(mux)
 	n.grpc = grpc.NewServer()
 	sharedtypes.RegisterQueryServer(n.grpc, n)
+	banktypes.RegisterQueryServer(n.grpc, &n.bank)
 	n.addr = serveGRPC(t, n.grpc)
 	t.Cleanup(func() {
 		close(n.released)
@@ -111,6 +114,9 @@ func (n *fakeNode) serveRPC(w http.ResponseWriter, r *http.Request) {
 	case "status":
 		result = fmt.Sprintf(`{"node_info":{"network":%q},"sync_info":{"latest_block_hash":"AA","latest_block_height":"%d","latest_block_time":%q},"validator_info":{}}`,
 			n.chainID, n.height, n.header(n.height).Time.Format(time.RFC3339Nano))
+	case "header":
+		header := n.header(call.Params.Height)
+		result = encoded(ctypes.ResultHeader{Header: &header})
 	case "block":
 		header := n.header(call.Params.Height)
 		result = encoded(ctypes.ResultBlock{Block: &cmttypes.Block{Header: header, Data: cmttypes.Data{Txs: n.txs[header.Height]}}})

@@ -93,6 +93,13 @@ func (n *nodes) shown(b Block) {
 	}
 }
 
+// newest is the highest block that any node has shown.
+func (n *nodes) newest() Block {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.best
+}
+
 // judge is why a node is not asked, nil if it is.
 func (n *nodes) judge(each *node) error {
 	n.mu.Lock()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
-	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	suppliertypes "github.com/pokt-network/poktroll/x/supplier/types"
 )
 
@@ -20,6 +19,7 @@ type Standing struct {
 	LastBlock int64    // of its last session, once it unstakes; 0 before
 	Services  []string // that it is staked for
 	Balance   int64    // uPOKT that its account can pay fees with
+	Spending  float64  // uPOKT a day that it lost lately; 0 when it did not, or nobody can tell
 	PubKey    bool     // the chain knows the account's public key
 }
 
@@ -47,13 +47,10 @@ func (c *Client) Standing(ctx context.Context, supplier string) (Standing, error
 		return Standing{}, err
 	}
 	s.PubKey = account.GetPubKey() != nil
-	balance, err := c.bank.Balance(ctx, &banktypes.QueryBalanceRequest{Address: supplier, Denom: feeDenom})
-	if err != nil {
-		return Standing{}, fmt.Errorf("query balance of %s: %w", supplier, err)
+	if s.Balance, err = c.balance(ctx, supplier, 0); err != nil {
+		return Standing{}, err
 	}
-	if coin := balance.GetBalance(); coin != nil && coin.Amount.IsInt64() {
-		s.Balance = coin.Amount.Int64()
-	}
+	s.Spending = c.spending(ctx, supplier, s.Balance)
 	return s, nil
 }
 

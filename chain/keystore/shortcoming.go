@@ -21,12 +21,13 @@ const (
 	Unstaking Shortcoming = "unstaking"
 	NoService Shortcoming = "no_service"
 	NoFees    Shortcoming = "no_fees"
+	LowFees   Shortcoming = "low_fees"
 	NoPubKey  Shortcoming = "no_public_key"
 	ThinStake Shortcoming = "thin_stake"
 )
 
 func shortcomings() []Shortcoming {
-	return []Shortcoming{NotStaked, Unstaking, NoService, NoFees, NoPubKey, ThinStake}
+	return []Shortcoming{NotStaked, Unstaking, NoService, NoFees, LowFees, NoPubKey, ThinStake}
 }
 
 // Lack is a shortcoming of a supplier, and the sentence for its operator.
@@ -69,6 +70,9 @@ func Check(ctx context.Context, c Chain, suppliers, services []string) ([]Lack, 
 	return slices.Concat(lacks...), nil
 }
 
+// lowDays is for how many days fees should last: long enough for a weekend.
+const lowDays = 7
+
 // thin is how many missed proofs a stake should survive.
 const thin = 3
 
@@ -104,6 +108,9 @@ func lacking(s chain.Standing, services []string, p prices) (lacks []Lack) {
 	}
 	if s.Staked && s.Spare < thin*p.missed {
 		add(ThinStake, "has %d uPOKT of stake to spare, and a missed proof costs %d: it is unstaked after %d", s.Spare, p.missed, max(0, s.Spare)/p.missed+1)
+	}
+	if days := float64(s.Balance) / s.Spending; s.Balance > p.proof && days < lowDays {
+		add(LowFees, "has %d uPOKT for fees and spends %.0f a day: that lasts for %.1f days", s.Balance, s.Spending, days)
 	}
 	if s.Balance <= p.proof {
 		add(NoFees, "has %d uPOKT for fees, and a proof alone costs %d: send it some, or its claims and proofs are refused", s.Balance, p.proof)
