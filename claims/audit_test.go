@@ -21,7 +21,7 @@ func TestAuditOfEachBlock(t *testing.T) {
 			}
 		}
 	}
-	r.chain.swallow = true // so that a claim stays due
+	r.chain.Swallow = true // so that a claim stays due
 	r.until(rigEnd+5, amiss)
 	if got := testutil.ToFloat64(r.metrics.atRisk.WithLabelValues("claim")); got != 84 {
 		t.Errorf("%v uPOKT at risk, want 84", got)
@@ -29,7 +29,7 @@ func TestAuditOfEachBlock(t *testing.T) {
 	if got := testutil.ToFloat64(r.metrics.deadline.WithLabelValues("claim")); got != 5 {
 		t.Errorf("%v blocks left, want 5", got)
 	}
-	r.chain.swallow = false
+	r.chain.Swallow = false
 	r.until(rigSettled, amiss)
 	amiss(rigSettled)
 	if got := testutil.ToFloat64(r.metrics.atRisk.WithLabelValues("claim")); got != 0 {

@@ -23,8 +23,8 @@ func TestSessionsAreSettledOnce(t *testing.T) {
 			t.Errorf("session %s: got %s with %d uPOKT (%s)", id, s.Stage, s.Upokt, s.Reason)
 		}
 	}
-	if r.chain.executed != 2 {
-		t.Errorf("%d transactions were executed, want one claim and one proof", r.chain.executed)
+	if r.chain.Executed != 2 {
+		t.Errorf("%d transactions were executed, want one claim and one proof", r.chain.Executed)
 	}
 	if len(r.trees.Heads(t.Context())) != 0 {
 		t.Errorf("%d trees are left", len(r.trees.Heads(t.Context())))
@@ -40,17 +40,17 @@ func TestFailoverAtEveryBlock(t *testing.T) {
 			t.Errorf("session %s: got %s (%s)", id, s.Stage, s.Reason)
 		}
 	}
-	if r.chain.executed != 2 {
-		t.Errorf("%d transactions were executed, want one claim and one proof", r.chain.executed)
+	if r.chain.Executed != 2 {
+		t.Errorf("%d transactions were executed, want one claim and one proof", r.chain.Executed)
 	}
 }
 
 func TestSwallowedBroadcastIsRepeatedByTheNextLeader(t *testing.T) {
 	r := newRig(t, "a")
-	r.chain.swallow = true
+	r.chain.Swallow = true
 	r.until(rigEnd+4, nil)
 	r.failover()
-	r.chain.swallow = false
+	r.chain.Swallow = false
 	r.until(rigSettled, nil)
 	if s := r.session("a"); s.Stage != raftfsm.StageSettled {
 		t.Errorf("got %s (%s)", s.Stage, s.Reason)
@@ -71,13 +71,13 @@ func TestSwallowedBroadcastIsRepeatedByTheNextLeader(t *testing.T) {
 // the chain shows of them counts.
 func TestIntentsGoOutBeforeBlocksAreRead(t *testing.T) {
 	r := newRig(t, "a", "b")
-	r.chain.blind, r.chain.swallow = true, true
+	r.chain.Blind, r.chain.Swallow = true, true
 	for height := int64(2); height < rigSettled; height++ {
 		r.failover()
-		r.chain.swallow = height%3 != 0 // most die before they broadcast
-		_ = r.step(context.Background(), r.chain.next())
+		r.chain.Swallow = height%3 != 0 // most die before they broadcast
+		_ = r.step(context.Background(), r.chain.Next())
 	}
-	r.chain.blind = false
+	r.chain.Blind = false
 	r.until(rigSettled, nil)
 	for _, id := range []string{"a", "b"} {
 		if s := r.session(id); s.Stage != raftfsm.StageSettled {
@@ -90,14 +90,14 @@ func TestIntentsGoOutBeforeBlocksAreRead(t *testing.T) {
 func TestBlocksBeforeAnIntentAreNotRead(t *testing.T) {
 	r := newRig(t, "a")
 	r.log.voters = 3 // no archive comes: the claim goes out in the middle of its window
-	r.chain.swallow = true
+	r.chain.Swallow = true
 	r.until(rigEnd+8, nil)
 	r.failover()
-	r.chain.read = nil
+	r.chain.Read = nil
 	r.until(rigEnd+9, nil)
-	slices.Sort(r.chain.read)
-	if want := []int64{rigEnd + 6, rigEnd + 7, rigEnd + 8, rigEnd + 9}; !slices.Equal(r.chain.read, want) {
-		t.Errorf("read blocks %v, want %v", r.chain.read, want)
+	slices.Sort(r.chain.Read)
+	if want := []int64{rigEnd + 6, rigEnd + 7, rigEnd + 8, rigEnd + 9}; !slices.Equal(r.chain.Read, want) {
+		t.Errorf("read blocks %v, want %v", r.chain.Read, want)
 	}
 }
 
@@ -106,10 +106,10 @@ func TestClaimsGoBeforeSettlements(t *testing.T) {
 	r := newRig(t, "a", "b")
 	r.add("c", rigSettled-2) // its claim window opens when the others are settled
 	r.until(rigSettled-1, nil)
-	r.chain.order = nil
+	r.chain.Order = nil
 	r.until(rigSettled, nil)
-	if want := []string{"broadcast", "forget", "forget"}; !slices.Equal(r.chain.order, want) {
-		t.Errorf("got %v, want %v", r.chain.order, want)
+	if want := []string{"broadcast", "forget", "forget"}; !slices.Equal(r.chain.Order, want) {
+		t.Errorf("got %v, want %v", r.chain.Order, want)
 	}
 }
 
@@ -149,12 +149,12 @@ func TestManySessionsCloseAtOnce(t *testing.T) {
 		r.add(fmt.Sprint("s", i), rigEnd)
 	}
 	r.until(rigEnd+3, nil) // it opens at rigEnd+2
-	if len(r.chain.claims) != sessions || r.chain.executed != transactions {
-		t.Errorf("%d claims in %d transactions, want %d in %d", len(r.chain.claims), r.chain.executed, sessions, transactions)
+	if len(r.chain.Claims) != sessions || r.chain.Executed != transactions {
+		t.Errorf("%d claims in %d transactions, want %d in %d", len(r.chain.Claims), r.chain.Executed, sessions, transactions)
 	}
 	r.until(rigEnd+11, nil)
-	if r.trees.proofs != sessions || r.chain.executed != 2*transactions {
-		t.Errorf("%d proofs and %d transactions, want %d and %d", r.trees.proofs, r.chain.executed, sessions, 2*transactions)
+	if r.trees.proofs != sessions || r.chain.Executed != 2*transactions {
+		t.Errorf("%d proofs and %d transactions, want %d and %d", r.trees.proofs, r.chain.Executed, sessions, 2*transactions)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestLateSettlementIsFound(t *testing.T) {
 	r := newRig(t, "a")
 	r.until(rigSettled-1, nil)
 	for range 2 * settleGrace {
-		r.chain.next()
+		r.chain.Next()
 	}
 	r.until(rigSettled+2*settleGrace+1, nil)
 	if s := r.session("a"); s.Stage != raftfsm.StageSettled {
@@ -182,7 +182,7 @@ func TestUnprofitableSessionsAreSkipped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, "a")
-			r.chain.worth = &tc.worth
+			r.chain.Worth = &tc.worth
 			r.failover()
 			r.until(rigSettled, nil)
 			if s := r.session("a"); s.Stage != tc.want {
@@ -195,7 +195,7 @@ func TestUnprofitableSessionsAreSkipped(t *testing.T) {
 // Nodes that do not say what they ask for take the configured price, mostly.
 func TestPriceThatNodesDoNotTell(t *testing.T) {
 	r := newRig(t, "a")
-	r.chain.priceless = true
+	r.chain.Priceless = true
 	r.until(rigSettled, nil)
 	if s := r.session("a"); s.Stage != raftfsm.StageSettled {
 		t.Errorf("got %s (%s)", s.Stage, s.Reason)
@@ -209,21 +209,21 @@ func TestPriceThatNodesDoNotTell(t *testing.T) {
 func TestTooExpensiveBatchIsNotHalved(t *testing.T) {
 	r := newRig(t, "a", "b", "c", "d")
 	r.until(rigEnd+1, nil)
-	r.chain.minPrice = 100 * rigGasPrice
+	r.chain.MinPrice = 100 * rigGasPrice
 	r.until(rigEnd+2, nil)
 	if got := testutil.ToFloat64(r.metrics.actionErrors.WithLabelValues("claim")); got != 1 {
 		t.Errorf("%g failed actions, want 1", got)
 	}
-	if r.chain.priced != 1 {
-		t.Errorf("the price was asked for %d times in a block, want once", r.chain.priced)
+	if r.chain.Priced != 1 {
+		t.Errorf("the price was asked for %d times in a block, want once", r.chain.Priced)
 	}
 }
 
 // A session that cannot be priced is claimed all the same, and the others with it.
 func TestSessionWithoutAPriceIsClaimed(t *testing.T) {
 	r := newRig(t, "a", "b")
-	r.chain.worth = &chain.Worth{Reward: 1_000_000, Claimed: 1_000_000}
-	r.chain.unpriced["b"] = true
+	r.chain.Worth = &chain.Worth{Reward: 1_000_000, Claimed: 1_000_000}
+	r.chain.Unpriced["b"] = true
 	r.failover()
 	r.until(rigSettled, nil)
 	for _, id := range []string{"a", "b"} {
@@ -236,7 +236,7 @@ func TestSessionWithoutAPriceIsClaimed(t *testing.T) {
 // What a message was simulated to cost counts for the next ones.
 func TestFeesAreKnownFromSimulations(t *testing.T) {
 	r := newRig(t, "a", "b")
-	r.chain.worth = &chain.Worth{Reward: 1_000, ProofChance: 0.5, ProofFee: 1_000}
+	r.chain.Worth = &chain.Worth{Reward: 1_000, ProofChance: 0.5, ProofFee: 1_000}
 	r.failover()
 	r.until(rigEnd+11, nil)
 	sealed := r.session("a")
@@ -252,7 +252,7 @@ func TestFeesAreKnownFromSimulations(t *testing.T) {
 // One message that the chain refuses must not cost the others their claim.
 func TestPoisonedBatchIsHalved(t *testing.T) {
 	r := newRig(t, "a", "b", "c", "d")
-	r.chain.poison["c"] = true
+	r.chain.Poison["c"] = true
 	r.until(rigSettled, nil)
 	for _, id := range []string{"a", "b", "d"} {
 		if s := r.session(id); s.Stage != raftfsm.StageSettled {
@@ -266,7 +266,7 @@ func TestPoisonedBatchIsHalved(t *testing.T) {
 
 func TestMessageThatDoesNotSimulateIsLeftOut(t *testing.T) {
 	r := newRig(t, "a", "b", "c")
-	r.chain.simulated["b"] = true
+	r.chain.Simulated["b"] = true
 	r.until(rigSettled, nil)
 	for id, want := range map[string]raftfsm.Stage{"a": raftfsm.StageSettled, "b": raftfsm.StageLost, "c": raftfsm.StageSettled} {
 		if s := r.session(id); s.Stage != want {
@@ -277,20 +277,20 @@ func TestMessageThatDoesNotSimulateIsLeftOut(t *testing.T) {
 
 func TestProofThatIsNotRequiredIsNotSent(t *testing.T) {
 	r := newRig(t, "a")
-	r.chain.noProof = true
+	r.chain.NoProof = true
 	r.until(rigSettled, nil)
 	if s := r.session("a"); s.Stage != raftfsm.StageSettled || s.ProofRequired != raftfsm.ProofNotRequired {
 		t.Errorf("got %s, proof %s", s.Stage, s.ProofRequired)
 	}
-	if r.trees.proofs != 0 || r.chain.executed != 1 {
-		t.Errorf("%d proofs built, %d transactions", r.trees.proofs, r.chain.executed)
+	if r.trees.proofs != 0 || r.chain.Executed != 1 {
+		t.Errorf("%d proofs built, %d transactions", r.trees.proofs, r.chain.Executed)
 	}
 }
 
 func TestExpiredClaimSaysSo(t *testing.T) {
 	r := newRig(t, "a")
 	r.until(rigEnd+9, nil)
-	r.chain.swallow = true // no proof gets through
+	r.chain.Swallow = true // no proof gets through
 	r.until(rigSettled, nil)
 	if s := r.session("a"); s.Stage != raftfsm.StageExpired || s.Reason != string(ReasonClaimExpired) {
 		t.Errorf("got %s (%s)", s.Stage, s.Reason)
@@ -303,18 +303,18 @@ func TestUnverifiedLeaderBroadcastsNothing(t *testing.T) {
 	r := newRig(t, "a")
 	r.until(rigEnd+1, nil)
 	r.log.deposed = true
-	err := r.step(context.Background(), r.chain.next())
+	err := r.step(context.Background(), r.chain.Next())
 	if !errors.Is(err, raftfsm.ErrNotLeader) {
 		t.Errorf("got %v, want %v", err, raftfsm.ErrNotLeader)
 	}
-	if len(r.chain.mempool) != 0 {
+	if len(r.chain.Mempool) != 0 {
 		t.Error("the transaction was broadcast")
 	}
 	r.log.deposed = false
 	r.failover()
 	r.until(rigSettled, nil)
-	if s := r.session("a"); s.Stage != raftfsm.StageSettled || r.chain.executed != 2 {
-		t.Errorf("got %s (%s), %d transactions", s.Stage, s.Reason, r.chain.executed)
+	if s := r.session("a"); s.Stage != raftfsm.StageSettled || r.chain.Executed != 2 {
+		t.Errorf("got %s (%s), %d transactions", s.Stage, s.Reason, r.chain.Executed)
 	}
 }
 
@@ -324,7 +324,7 @@ func TestOldEpochIsStale(t *testing.T) {
 	old := r.Engine
 	r.until(rigEnd+1, nil)
 	r.failover()
-	if err := old.step(context.Background(), r.chain.next()); !errors.Is(err, raftfsm.ErrStaleEpoch) {
+	if err := old.step(context.Background(), r.chain.Next()); !errors.Is(err, raftfsm.ErrStaleEpoch) {
 		t.Errorf("got %v, want %v", err, raftfsm.ErrStaleEpoch)
 	}
 	if s := r.session("a"); s.Ref != (chain.SessionRef{}) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/raftminer/raftminer/chain/chaintest"
 	"github.com/raftminer/raftminer/raftfsm"
 )
 
@@ -12,57 +13,57 @@ import (
 // beyond the claim and the proof takes effect: no fee is paid twice.
 func TestChainFaults(t *testing.T) {
 	for name, tc := range map[string]struct {
-		begin, end func(c *fakeChain)
+		begin, end func(c *chaintest.Chain)
 		executed   int // transactions, those that failed as well
 	}{
-		"none": {func(*fakeChain) {}, func(*fakeChain) {}, 2},
+		"none": {func(*chaintest.Chain) {}, func(*chaintest.Chain) {}, 2},
 		"accepted, then evicted": {
-			func(c *fakeChain) { c.swallow = true }, func(c *fakeChain) { c.swallow = false }, 2,
+			func(c *chaintest.Chain) { c.Swallow = true }, func(c *chaintest.Chain) { c.Swallow = false }, 2,
 		},
 		"mempool is full": {
-			func(c *fakeChain) { c.refuse = true }, func(c *fakeChain) { c.refuse = false }, 2,
+			func(c *chaintest.Chain) { c.Refuse = true }, func(c *chaintest.Chain) { c.Refuse = false }, 2,
 		},
 		"included, but the answer is lost": {
-			func(c *fakeChain) { c.mute = true }, func(c *fakeChain) { c.mute = false }, 2,
+			func(c *chaintest.Chain) { c.Mute = true }, func(c *chaintest.Chain) { c.Mute = false }, 2,
 		},
 		"out of gas": {
-			func(c *fakeChain) { c.gasUsed = 1.7 }, func(c *fakeChain) { c.gasUsed = 1 }, 3,
+			func(c *chaintest.Chain) { c.GasUsed = 1.7 }, func(c *chaintest.Chain) { c.GasUsed = 1 }, 3,
 		},
 		"nodes ask for a higher price": {
-			func(c *fakeChain) { c.minPrice = 0.0099 }, func(*fakeChain) {}, 2, // it stays so
+			func(c *chaintest.Chain) { c.MinPrice = 0.0099 }, func(*chaintest.Chain) {}, 2, // it stays so
 		},
 		"nodes ask for more than may be paid": {
-			func(c *fakeChain) { c.minPrice = 0.0101 }, func(c *fakeChain) { c.minPrice = 0 }, 2,
+			func(c *chaintest.Chain) { c.MinPrice = 0.0101 }, func(c *chaintest.Chain) { c.MinPrice = 0 }, 2,
 		},
 		"no block results": {
-			func(c *fakeChain) { c.blind = true }, func(c *fakeChain) { c.blind = false }, 2,
+			func(c *chaintest.Chain) { c.Blind = true }, func(c *chaintest.Chain) { c.Blind = false }, 2,
 		},
 		"a node that is behind answers": {
-			func(c *fakeChain) { c.behind = 2 }, func(c *fakeChain) { c.behind = 0 }, 2,
+			func(c *chaintest.Chain) { c.Behind = 2 }, func(c *chaintest.Chain) { c.Behind = 0 }, 2,
 		},
 		"simulation fails": {
-			func(c *fakeChain) { c.simulated["a"] = true }, func(c *fakeChain) { delete(c.simulated, "a") }, 2,
+			func(c *chaintest.Chain) { c.Simulated["a"] = true }, func(c *chaintest.Chain) { delete(c.Simulated, "a") }, 2,
 		},
 	} {
 		for _, from := range []int64{rigEnd + 1, rigEnd + 9} { // before the claim, before the proof
 			t.Run(name, func(t *testing.T) {
 				r := newRig(t, "a")
-				for r.chain.height < rigSettled {
-					switch r.chain.height {
+				for r.chain.Height < rigSettled {
+					switch r.chain.Height {
 					case from:
 						tc.begin(r.chain)
 					case from + 4:
 						tc.end(r.chain)
 					}
-					_ = r.step(t.Context(), r.chain.next()) // a step may fail, the next one mends it
+					_ = r.step(t.Context(), r.chain.Next()) // a step may fail, the next one mends it
 				}
 				if s := r.session("a"); s.Stage != raftfsm.StageSettled {
 					t.Errorf("from height %d: got %s (%s)", from, s.Stage, s.Reason)
 				}
-				if got := r.chain.executed; got != tc.executed {
+				if got := r.chain.Executed; got != tc.executed {
 					t.Errorf("from height %d: %d transactions were executed, want %d", from, got, tc.executed)
 				}
-				if over := slices.Max(r.chain.paid); over > 10*1.5*1000*2*rigGasPrice {
+				if over := slices.Max(r.chain.Paid); over > 10*1.5*1000*2*rigGasPrice {
 					t.Errorf("from height %d: %g uPOKT paid for a transaction", from, over)
 				}
 			})

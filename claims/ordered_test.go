@@ -13,7 +13,7 @@ import (
 func orderedRig(t *testing.T, sessions ...string) *rig {
 	t.Helper()
 	r := newRig(t, sessions...)
-	r.chain.ordered = true
+	r.chain.Ordered = true
 	return r
 }
 
@@ -36,10 +36,10 @@ func TestOrderedTransactions(t *testing.T) {
 		r.add(ids[i], rigEnd)
 	}
 	most := 0
-	r.until(rigSettled, func(int64) { most = max(most, len(r.chain.mempool)) })
+	r.until(rigSettled, func(int64) { most = max(most, len(r.chain.Mempool)) })
 	r.allSettled(ids...)
-	if r.chain.executed != 6 || r.chain.sequence != 6 {
-		t.Errorf("%d transactions, sequence %d, want three of claims and three of proofs", r.chain.executed, r.chain.sequence)
+	if r.chain.Executed != 6 || r.chain.Nonce != 6 {
+		t.Errorf("%d transactions, sequence %d, want three of claims and three of proofs", r.chain.Executed, r.chain.Nonce)
 	}
 	if most != 1 {
 		t.Errorf("%d transactions of one supplier were under way, want one at a time", most)
@@ -52,8 +52,8 @@ func TestOrderedFailoverAtEveryBlock(t *testing.T) {
 	r := orderedRig(t, "a", "b", "c")
 	r.until(rigSettled, func(int64) { r.failover() })
 	r.allSettled("a", "b", "c")
-	if r.chain.executed != 2 {
-		t.Errorf("%d transactions were executed, want one claim and one proof", r.chain.executed)
+	if r.chain.Executed != 2 {
+		t.Errorf("%d transactions were executed, want one claim and one proof", r.chain.Executed)
 	}
 }
 
@@ -63,14 +63,14 @@ func TestOrderedSwallowed(t *testing.T) {
 	for name, mend := range map[string]int64{"sent again": rigEnd + 5, "tried anew": rigEnd + 8} {
 		t.Run(name, func(t *testing.T) {
 			r := orderedRig(t, "a")
-			r.chain.swallow = true
-			r.chain.spacing = 3 // a transaction lives for 12 s
+			r.chain.Swallow = true
+			r.chain.Spacing = 3 // a transaction lives for 12 s
 			r.until(mend, func(int64) { r.failover() })
-			r.chain.swallow = false
+			r.chain.Swallow = false
 			r.until(rigSettled, nil)
 			r.allSettled("a")
-			if r.chain.executed != 2 || r.chain.sequence != 2 {
-				t.Errorf("%d transactions, sequence %d, want 2", r.chain.executed, r.chain.sequence)
+			if r.chain.Executed != 2 || r.chain.Nonce != 2 {
+				t.Errorf("%d transactions, sequence %d, want 2", r.chain.Executed, r.chain.Nonce)
 			}
 		})
 	}
@@ -81,11 +81,11 @@ func TestOrderedSwallowed(t *testing.T) {
 // and not when its time is over.
 func TestOrderedSequenceIsTaken(t *testing.T) {
 	r := orderedRig(t, "a")
-	r.chain.swallow = true
+	r.chain.Swallow = true
 	r.until(rigEnd+2, nil)
-	r.chain.swallow = false
-	clear(r.chain.mempool)
-	r.chain.sequence++
+	r.chain.Swallow = false
+	clear(r.chain.Mempool)
+	r.chain.Nonce++
 	r.until(rigEnd+5, nil)
 	if s := r.session("a"); s.Stage != raftfsm.StageClaimed {
 		t.Errorf("three blocks later: got %s (%s), want claimed", s.Stage, s.Reason)
@@ -109,27 +109,27 @@ func TestOrderedSequenceIsTaken(t *testing.T) {
 func TestOrderedLandedIsNotTaken(t *testing.T) {
 	r := orderedRig(t, "a")
 	r.until(rigEnd+2, nil)
-	block := r.chain.next() // it lands
-	r.chain.past[block.Height] = nil
+	block := r.chain.Next() // it lands
+	r.chain.Past[block.Height] = nil
 	if err := r.step(context.Background(), block); err != nil {
 		t.Fatal(err)
 	}
-	block = r.chain.next()
-	r.chain.past[block.Height] = nil
+	block = r.chain.Next()
+	r.chain.Past[block.Height] = nil
 	if err := r.step(context.Background(), block); err != nil {
 		t.Fatal(err)
 	}
 	r.until(rigSettled, nil)
 	r.allSettled("a")
-	if r.chain.executed != 2 {
-		t.Errorf("%d transactions were executed, want one claim and one proof", r.chain.executed)
+	if r.chain.Executed != 2 {
+		t.Errorf("%d transactions were executed, want one claim and one proof", r.chain.Executed)
 	}
 }
 
 // One message that the chain refuses costs the others neither claim nor lane.
 func TestOrderedPoisonedBatch(t *testing.T) {
 	r := orderedRig(t, "a", "b", "c", "d")
-	r.chain.poison["c"] = true
+	r.chain.Poison["c"] = true
 	r.until(rigSettled, nil)
 	r.allSettled("a", "b", "d")
 	if s := r.session("c"); s.Stage != raftfsm.StageLost {

@@ -21,7 +21,7 @@ func (a at) Next(ctx context.Context, _ int64) (chain.Block, error) {
 }
 
 func (r *rig) resubmit(id string) (raftfsm.Intent, error) {
-	block, _ := r.chain.BlockAt(context.Background(), r.chain.height)
+	block, _ := r.chain.BlockAt(context.Background(), r.chain.Height)
 	r.Engine.feed = at(block)
 	return r.Resubmit(context.Background(), chain.SessionKey{Supplier: r.session("a").Ref.Supplier, SessionID: id})
 }
@@ -38,8 +38,8 @@ func TestResubmitIsGuarded(t *testing.T) {
 	r.until(rigEnd+3, nil)
 	refused("never heard of", "z", raftfsm.ErrNotFound, "z")
 	intent, err := r.resubmit("a")
-	if err != nil || intent.Kind != raftfsm.EffectClaim || len(intent.Sessions) != 1 || len(r.chain.mempool) != 1 {
-		t.Fatalf("got %+v, %v, %d transactions sent", intent, err, len(r.chain.mempool))
+	if err != nil || intent.Kind != raftfsm.EffectClaim || len(intent.Sessions) != 1 || len(r.chain.Mempool) != 1 {
+		t.Fatalf("got %+v, %v, %d transactions sent", intent, err, len(r.chain.Mempool))
 	}
 	refused("pending", "a", raftfsm.ErrConflict, "under way")
 	r.until(rigEnd+4, nil)
@@ -49,7 +49,7 @@ func TestResubmitIsGuarded(t *testing.T) {
 	refused("claimed", "a", raftfsm.ErrConflict, "proofs are taken from")
 	r.until(rigSettled, nil)
 	refused("settled", "a", raftfsm.ErrConflict, "settled")
-	if r.chain.executed != 3 {
-		t.Errorf("%d transactions were executed, want a claim each and the proofs together", r.chain.executed)
+	if r.chain.Executed != 3 {
+		t.Errorf("%d transactions were executed, want a claim each and the proofs together", r.chain.Executed)
 	}
 }
