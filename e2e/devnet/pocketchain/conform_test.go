@@ -19,8 +19,8 @@ import (
 // The real chain does what the fake one of chain/chaintest says.
 func TestRealChainConforms(t *testing.T) {
 	params := pocketchain.DefaultParams()
-	params.ClaimWindowClose = 40 // the suite sends ten transactions in it, one after the other
-	real, ctx := start(t, pocketchain.Options{ChainID: "conforms", BlockTime: 100 * time.Millisecond, Params: &params})
+	params.ClaimWindowClose = 50 // the suite sends ten transactions in it, one after the other
+	real, ctx := start(t, pocketchain.Options{ChainID: "conforms", BlockTime: 150 * time.Millisecond, Params: &params})
 	actors := real.Actors()
 	client, err := chain.Dial(real.ID(), []chain.Node{{RPC: real.RPCURL(), GRPC: real.GRPCURL()}}, chain.Options{})
 	if err != nil {
