@@ -38,6 +38,8 @@ type Options struct {
 	// Grace is how long answers serve beyond their time while no full node answers.
 	Grace   time.Duration
 	Metrics *Metrics // nil: nobody reads them
+	// Shared has answers that other processes have asked for; nil for none.
+	Shared Shared
 }
 
 // Client answers questions about the chain. It is safe for concurrent use.
@@ -60,6 +62,7 @@ type Client struct {
 	outcomes       *cached[int64, blockOutcome]
 
 	applications     *cached[string, *apptypes.Application]
+	sharedApps       *sharing[string, *apptypes.Application]
 	tokenomicsParams *cached[struct{}, *tokenomicstypes.Params]
 
 	auth        authtypes.QueryClient
@@ -106,11 +109,16 @@ func Dial(chainID string, list []Node, opts Options) (*Client, error) {
 	one.size, recent.size, derived.grace = 1, outcomeBlocks, 0
 	c.sharedParams = newCachedFor(k, c.sharedParamsTTL, c.querySharedParams)
 	c.proofParams = newCached(one, liveTTL, c.queryProofParams)
-	c.sessions = newCached(k, immutableTTL, c.querySession)
-	c.applications = newCached(k, applicationTTL, c.queryApplication)
+	c.sessions = newCached(k, immutableTTL, sharedSessions(opts.Shared, opts.Metrics).through(c.querySession))
+	applicationTTL := applicationTTL
+	if opts.Shared != nil {
+		applicationTTL /= 2 // here, and as long in what is shared
+	}
+	c.sharedApps = sharedApplications(opts.Shared, opts.Metrics, applicationTTL)
+	c.applications = newCached(k, applicationTTL, c.sharedApps.through(c.queryApplication))
 	c.tokenomicsParams = newCached(one, paramsTTL, c.queryTokenomicsParams)
 	c.rings = newCached(derived, ringTTL, c.ringOf)
-	c.pubKeys = newCached(k, immutableTTL, c.queryPubKey)
+	c.pubKeys = newCached(k, immutableTTL, sharedPubKeys(opts.Shared, opts.Metrics).through(c.queryPubKey))
 	c.difficulties = newCached(k, immutableTTL, c.queryDifficulty)
 	c.computeUnits = newCached(k, immutableTTL, c.queryComputeUnits)
 	c.blockHashes = newCached(k, immutableTTL, c.queryBlock)

@@ -1,5 +1,7 @@
 package chain
 
+import "slices"
+
 // forget drops the answers that an event has made wrong. What was decided at a past
 // height stays: params are kept by height, and only heights to come are asked again.
 func (c *Client) forget(e Event) {
@@ -13,10 +15,12 @@ func (c *Client) forget(e Event) {
 		return
 	}
 	if e.Application == "" {
+		c.sharedApps.drop(slices.Collect(c.applications.cache.Keys()))
 		c.applications.cache.InvalidateAll()
 		c.rings.cache.InvalidateAll()
 		return
 	}
+	c.sharedApps.drop([]string{e.Application})
 	c.applications.cache.Invalidate(e.Application)
 	for ring := range c.rings.cache.Keys() {
 		if ring.application == e.Application {

@@ -10,6 +10,7 @@ import (
 type Metrics struct {
 	up, height, pushing *prometheus.GaugeVec
 	polls, events       *prometheus.CounterVec
+	shared              *prometheus.CounterVec
 	head, gap           prometheus.Gauge
 	hedged, stale       prometheus.Counter
 }
@@ -26,6 +27,9 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		pushing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ha_chain_node_pushing", Help: "1 while a full node pushes its new blocks over a WebSocket, by host.",
 		}, []string{"node"}),
+		shared: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ha_chain_shared_answers_total", Help: "Answers looked for among those that relayers share before the chain was asked, by kind, and whether they were found or missing.",
+		}, []string{"kind", "result"}),
 		polls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ha_chain_node_polls_total", Help: "Times that a full node was asked for its newest block, by host.",
 		}, []string{"node"}),
@@ -45,7 +49,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 			Name: "ha_chain_stale_answers_total", Help: "Times that an answer served on because no full node answered.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.up, m.height, m.pushing, m.polls, m.events, m.head, m.gap, m.hedged, m.stale} {
+	for _, c := range []prometheus.Collector{m.up, m.height, m.pushing, m.polls, m.shared, m.events, m.head, m.gap, m.hedged, m.stale} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register chain metrics: %w", err)
 		}

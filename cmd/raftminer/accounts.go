@@ -69,7 +69,7 @@ func (a *accounts) with(cmd *cobra.Command, do func(ctx context.Context) error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, a.conn.Close()) }()
-	if a.chain, err = newChain(a.cfg.Chain, prometheus.NewRegistry()); err != nil {
+	if a.chain, err = newChain(a.cfg.Chain, prometheus.NewRegistry(), nil); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.chain.Close()) }()

@@ -13,8 +13,9 @@ import (
 	"github.com/raftminer/raftminer/config"
 )
 
-// newChain makes the client of a configuration. It does not talk to a node yet.
-func newChain(cfg config.Chain, registry prometheus.Registerer) (*chain.Client, error) {
+// newChain makes the client of a configuration, which shares answers if there is where
+// to. It does not talk to a node yet.
+func newChain(cfg config.Chain, registry prometheus.Registerer, shared chain.Shared) (*chain.Client, error) {
 	metrics, err := chain.NewMetrics(registry)
 	if err != nil {
 		return nil, err
@@ -24,7 +25,7 @@ func newChain(cfg config.Chain, registry prometheus.Registerer) (*chain.Client, 
 	for _, n := range cfg.Nodes {
 		nodes = append(nodes, chain.Node{RPC: n.RPC, GRPC: n.GRPC, Use: uses[n.Use]})
 	}
-	return chain.Dial(cfg.ID, nodes, chain.Options{Grace: cfg.Grace, Metrics: metrics})
+	return chain.Dial(cfg.ID, nodes, chain.Options{Grace: cfg.Grace, Metrics: metrics, Shared: shared})
 }
 
 // checkChain refuses to work with a node of another chain. One that does not answer
@@ -79,7 +80,7 @@ func showNodes(cmd *cobra.Command, path, output string) error {
 	if err != nil {
 		return err
 	}
-	client, err := newChain(cfg.Chain, prometheus.NewRegistry())
+	client, err := newChain(cfg.Chain, prometheus.NewRegistry(), nil)
 	if err != nil {
 		return err
 	}

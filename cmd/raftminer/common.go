@@ -54,7 +54,11 @@ func newCommon(path string, role config.Role) (*common, error) {
 		return nil, err
 	}
 	registry := newRegistry()
-	client, err := newChain(cfg.Chain, registry)
+	var shared chain.Shared // of relayers: what miners decide by, they ask for themselves
+	if role == config.RoleRelayer {
+		shared = &answersInRedis{rdb: rdb, names: namesOf(cfg)}
+	}
+	client, err := newChain(cfg.Chain, registry, shared)
 	if err != nil {
 		return nil, err
 	}

@@ -91,7 +91,7 @@ func examineKeys(k config.Keys) (findings []finding, keys chain.Keys) {
 
 // examineChain asks about the suppliers too, if any node can be asked.
 func examineChain(ctx context.Context, cfg *config.Config, keys chain.Keys) (findings []finding, err error) {
-	client, err := newChain(cfg.Chain, prometheus.NewRegistry())
+	client, err := newChain(cfg.Chain, prometheus.NewRegistry(), nil)
 	if err != nil {
 		return nil, err
 	}
