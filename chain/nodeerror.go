@@ -48,7 +48,8 @@ func misconfigured(err error) string {
 		return "its certificate is signed by nobody this machine trusts"
 	case errors.As(err, &foreign), has("certificate is valid for"), has("doesn't contain any IP SANs"):
 		return "its certificate is for another name"
-	case has("looked like an HTTP/1.1 header"), has("failed reading the frame payload"), has("error reading server preface"):
+	case has("looked like an HTTP/1.1 header"), has("failed reading the frame payload"), has("error reading server preface"),
+		has("missing selected ALPN property"), has("no application protocol"):
 		return "it does not speak HTTP/2: this is not a gRPC port, or a proxy in between has no HTTP/2"
 	case has("gave HTTP response to HTTPS client"), has("first record does not look like a TLS handshake"):
 		return "it does not speak TLS: the scheme should be http"

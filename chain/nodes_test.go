@@ -2,13 +2,20 @@ package chain
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +23,7 @@ import (
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 )
 
 func runFeed(t *testing.T, client *Client) *Feed {
@@ -176,6 +184,9 @@ func TestCheckNamesTheSetting(t *testing.T) {
 	secure.EnableHTTP2 = true
 	secure.StartTLS()
 	defer secure.Close()
+	expired := expiredServer(t)
+	oldProxy := httptest.NewServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: well.addr}))
+	defer oldProxy.Close()
 	blank := grpc.NewServer()
 	defer blank.Stop()
 	unknowing := newFakeNode(t)
@@ -191,6 +202,9 @@ func TestCheckNamesTheSetting(t *testing.T) {
 		"gRPC port is HTTP":         {Node{RPC: well.rpc.URL, GRPC: plain.URL}, []string{"chain.nodes[0].grpc", "does not speak HTTP/2"}},
 		"gRPC without TLS":          {Node{RPC: well.rpc.URL, GRPC: https(well.node().GRPC)}, []string{"chain.nodes[0].grpc", "does not speak TLS"}},
 		"gRPC with unknown CA":      {Node{RPC: well.rpc.URL, GRPC: secure.URL}, []string{"chain.nodes[0].grpc", "nobody this machine trusts"}},
+		"gRPC behind an old proxy":  {Node{RPC: well.rpc.URL, GRPC: oldProxy.URL}, []string{"chain.nodes[0].grpc", "a proxy in between has no HTTP/2"}},
+		"gRPC certificate expired":  {Node{RPC: well.rpc.URL, GRPC: expired.URL}, []string{"chain.nodes[0].grpc", "certificate has expired"}},
+		"RPC certificate expired":   {Node{RPC: expired.URL, GRPC: well.node().GRPC}, []string{"chain.nodes[0].rpc", "certificate has expired"}},
 		"a query is missing":        {unknowing.node(), []string{"chain.nodes[0].grpc", "does not know this query"}},
 		"RPC without TLS":           {Node{RPC: https(well.rpc.URL), GRPC: well.node().GRPC}, []string{"chain.nodes[0].rpc", "does not speak TLS"}},
 		"RPC is another web server": {Node{RPC: plain.URL, GRPC: well.node().GRPC}, []string{"chain.nodes[0].rpc", "not a CometBFT RPC port"}},
@@ -215,8 +229,52 @@ func TestCheckNamesTheSetting(t *testing.T) {
 			}
 		})
 	}
-	expired := &tls.CertificateVerificationError{Err: errors.New("x509: certificate has expired or is not yet valid")}
-	if got := misconfigured(expired); !strings.Contains(got, "expired") {
-		t.Errorf("an expired certificate is explained as %q", got)
+}
+
+// A proxy that speaks TLS, and then only HTTP/1.1.
+func TestCheckNamesAProxyWithoutHTTP2(t *testing.T) {
+	proxy := httptest.NewTLSServer(http.NotFoundHandler())
+	defer proxy.Close()
+	client, err := Dial("test", []Node{newFakeNode(t).node()}, Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer client.Close()
+	trust := x509.NewCertPool()
+	trust.AddCert(proxy.Certificate())
+	behind, err := grpc.NewClient(proxy.Listener.Addr().String(), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: trust})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := client.nodes.list[0].grpc
+	defer direct.Close()
+	client.nodes.list[0].grpc = behind
+	got := fmt.Sprint(client.Check(t.Context())[0].Err)
+	for _, part := range []string{"chain.nodes[0].grpc", "a proxy in between has no HTTP/2"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q does not say %q", got, part)
+		}
+	}
+}
+
+// expiredServer is a server whose certificate was good until yesterday.
+func expiredServer(t *testing.T) *httptest.Server {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	yesterday := time.Now().Add(-24 * time.Hour)
+	made := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: yesterday.Add(-time.Hour), NotAfter: yesterday, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, made, made, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.EnableHTTP2 = true
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server
 }

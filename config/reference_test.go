@@ -48,9 +48,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 
 // The example must load for every role, and leave no key out.
 func TestExample(t *testing.T) {
-	for _, name := range []string{"REDIS_PASSWORD", "SENTINEL_PASSWORD", "ETH_API_KEY", "ETH_TOKEN", "ETH_PASSWORD", "COSMOS_TOKEN"} {
-		t.Setenv(name, "x")
-	}
+	setExampleSecrets(t)
 	for _, role := range []Role{RoleAny, RoleMiner, RoleRelayer} {
 		if _, err := Load(exampleFile, role); err != nil {
 			t.Errorf("role %q: %v", role, err)
@@ -70,6 +68,14 @@ func TestExample(t *testing.T) {
 		if !present[path] {
 			t.Errorf("the example lacks %s", path)
 		}
+	}
+}
+
+// setExampleSecrets sets what the example takes from the environment.
+func setExampleSecrets(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"REDIS_PASSWORD", "SENTINEL_PASSWORD", "ETH_API_KEY", "ETH_TOKEN", "ETH_PASSWORD", "COSMOS_TOKEN"} {
+		t.Setenv(name, "x")
 	}
 }
 
