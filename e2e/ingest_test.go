@@ -2,11 +2,15 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/raftminer/raftminer/e2e/devnet"
 )
@@ -62,7 +66,12 @@ func TestIngestRedisLosesEverything(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)
 	n := &network{t: t}
-	n.boot(ctx, devnet.Options{AppendFsync: "no"})
+	users := documentedUsers(t)
+	n.boot(ctx, devnet.Options{AppendFsync: "no", RedisUsers: users, Edit: func(name string, config map[string]any) {
+		role, _, _ := strings.Cut(name, "-")
+		config["redis"].(map[string]any)["username"] = role
+		config["redis"].(map[string]any)["password"] = strings.ToUpper(role) + "-PASSWORD"
+	}})
 	var once sync.Once
 	wipe := func(p devnet.Progress) {
 		if p.Answered < 150 {
@@ -89,6 +98,11 @@ func TestIngestRedisLosesEverything(t *testing.T) {
 	if r.ClaimsSettled != r.ClaimsSubmitted || r.ClaimsExpired != 0 || r.SuppliersSlashed != 0 {
 		t.Errorf("%d of %d claims settled, %d expired, %d suppliers slashed", r.ClaimsSettled, r.ClaimsSubmitted, r.ClaimsExpired, r.SuppliersSlashed)
 	}
+	rdb := redis.NewClient(&redis.Options{Addr: n.Redis().Addr()})
+	defer rdb.Close()
+	if refused := rdb.Do(ctx, "ACL", "LOG").Val(); fmt.Sprint(refused) != "[]" {
+		t.Errorf("the users of docs/redis.md were refused: %v", refused)
+	}
 	if lost := n.sumOf(ctx, "ha_miner_relays_declared_lost_total"); lost != 0 {
 		t.Errorf("%v relays were declared lost", lost)
 	}
@@ -103,6 +117,24 @@ func TestIngestRedisLosesEverything(t *testing.T) {
 	if republished == 0 {
 		t.Error("no relayer published anything again")
 	}
+}
+
+// documentedUsers are the users of Redis that docs/redis.md asks for.
+func documentedUsers(t *testing.T) (users []string) {
+	t.Helper()
+	page, err := os.ReadFile("../docs/redis.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(page)) {
+		if rules, ok := strings.CutPrefix(line, "user "); ok {
+			users = append(users, rules)
+		}
+	}
+	if len(users) != 2 {
+		t.Fatalf("docs/redis.md has users %q, want a relayer and a miner", users)
+	}
+	return users
 }
 
 // Redis dies after trees were sealed, with nobody's archive written yet, and comes back

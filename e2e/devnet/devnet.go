@@ -140,7 +140,7 @@ func (d *Devnet) startChain(ctx context.Context) error {
 
 func (d *Devnet) startRedis(ctx context.Context) (err error) {
 	d.redis, err = redisd.Start(ctx, redisd.Options{
-		Dir: filepath.Join(d.dir, "redis"), LogPath: d.logPath("redis"), Fsync: d.opts.AppendFsync,
+		Dir: filepath.Join(d.dir, "redis"), LogPath: d.logPath("redis"), Fsync: d.opts.AppendFsync, Users: d.opts.RedisUsers,
 	})
 	if err != nil {
 		return err

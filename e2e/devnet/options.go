@@ -38,6 +38,9 @@ type Options struct {
 	FlushInterval time.Duration
 	// AppendFsync is redis-server's appendfsync policy; "no" turns its log off.
 	AppendFsync string
+	// RedisUsers are users of redis-server besides the default one, each with its
+	// rules as in an ACL file.
+	RedisUsers []string
 	// BalancerAddr is host:port of the balancer; port 0 picks a free one.
 	BalancerAddr string
 	// OnlyChain starts the chain and nothing else.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -33,6 +34,8 @@ type Options struct {
 	// Fsync is the appendfsync policy: everysec (the default), always, or no for
 	// a server that keeps nothing.
 	Fsync string
+	// Users are users besides the default one: a name and its rules.
+	Users []string
 }
 
 // Server is a running Redis on loopback.
@@ -93,6 +96,9 @@ func serverArgs(port int, opts Options) []string {
 	args := []string{
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", opts.Dir, "--save", "",
 		"--daemonize", "no", "--pidfile", filepath.Join(opts.Dir, "redis.pid"),
+	}
+	for _, user := range opts.Users {
+		args = append(append(args, "--user"), strings.Fields(user)...)
 	}
 	switch opts.Fsync {
 	case "no":
