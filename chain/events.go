@@ -32,10 +32,18 @@ func NewEvents(client *Client, feed *Feed, log *zap.Logger, heed ...func(Event))
 // Run reads blocks until ctx ends, from the one after the first that the feed shows.
 func (e *Events) Run(ctx context.Context) error {
 	head, err := e.feed.Next(ctx, 0)
-	read := head.Height
-	for err == nil {
-		if head, err = e.feed.Next(ctx, read); err != nil {
-			break
+	if err != nil {
+		return nil // ctx ended
+	}
+	return e.follow(ctx, head.Height)
+}
+
+// follow reads the blocks after read.
+func (e *Events) follow(ctx context.Context, read int64) error {
+	for {
+		head, err := e.feed.Next(ctx, read)
+		if err != nil {
+			return nil // ctx ended
 		}
 		if missed := head.Height - read; missed > maxCatchUp {
 			e.log.Warn("blocks are not read for events: everything is taken for changed", zap.Int64("blocks", missed), zap.Int64("height", head.Height))
@@ -54,7 +62,6 @@ func (e *Events) Run(ctx context.Context) error {
 			e.tell(event)
 		}
 	}
-	return nil // ctx ended
 }
 
 func (e *Events) tell(event Event) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmttypes "github.com/cometbft/cometbft/types"
@@ -119,6 +120,30 @@ func TestEventsComeOnce(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// Whoever ends in the middle of reading up on blocks ends.
+func TestEventsEndWithBlocksLeft(t *testing.T) {
+	n := newFakeNode(t)
+	client, feed := newFleet(t, n)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	events := NewEvents(client, feed, zap.NewNop())
+	head, err := feed.Next(ctx, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.commit(5)
+	if _, err := feed.Next(ctx, head.Height+4); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	go func() { ended <- events.follow(ctx, head.Height) }()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("goes on though its context ended")
 	}
 }
 

@@ -81,9 +81,12 @@ func (f *Feed) Err() error {
 	return f.lost
 }
 
-// Next waits until the head is above height and returns it.
+// Next waits until the head is above height and returns it, unless ctx has ended.
 func (f *Feed) Next(ctx context.Context, height int64) (Block, error) {
 	for {
+		if err := ctx.Err(); err != nil {
+			return Block{}, err
+		}
 		f.mu.Lock()
 		latest, changed := f.latest, f.changed
 		f.mu.Unlock()
