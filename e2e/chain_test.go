@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	suppliertypes "github.com/pokt-network/poktroll/x/supplier/types"
 
@@ -151,6 +152,47 @@ func TestChainAway(t *testing.T) {
 	if stale <= 0 {
 		t.Error("no answer was stale: the chain was not away for long enough")
 	}
+}
+
+// All full nodes are away for longer than the grace: relays go on for as long as what
+// is known may serve, and the risk is counted; then they are refused, in time for a
+// client to ask another supplier. When the nodes are back relays are served again.
+func TestChainGone(t *testing.T) {
+	c := newCords(t)
+	params := pocketchain.DefaultParams()
+	params.BlocksPerSession = 800 // four minutes: it outlasts the test
+	n, ctx := startOptions(t, devnet.Options{Relayers: 1, Chain: pocketchain.Options{Params: &params}, Edit: func(name string, config map[string]any) {
+		c.edit(name, config)
+		config["chain"].(map[string]any)["grace"] = "3s"
+	}})
+	b := newBadInput(t, ctx, n)
+	if got := b.refusal(b.request(nil)); got != "served" {
+		t.Fatalf("a relay before: got %s", got)
+	}
+	var cords []string
+	for _, p := range n.processes() {
+		cords = append(cords, p.Name+"/chain")
+	}
+	c.hold(cords...)
+	away, served, refused := time.Now(), 0, ""
+	n.await(ctx, "relays are refused", func() bool {
+		if refused = b.refusal(b.request(nil)); refused == "served" {
+			served++
+		}
+		return refused != "served"
+	})
+	t.Logf("%d relays were served in %s without the chain, then: %s", served, time.Since(away).Round(time.Second), refused)
+	relayer := n.Manifest().Relayers[0].Name
+	if stale := n.metric(ctx, relayer, "ha_chain_stale_answers_total"); served == 0 || stale <= 0 {
+		t.Errorf("%d relays were served without the chain, %v answers were stale, want some of both", served, stale)
+	}
+	const gatewayPatience = 10 * time.Second
+	asked := time.Now()
+	if got := b.refusal(b.request(nil)); got != refused || time.Since(asked) > gatewayPatience {
+		t.Errorf("the next relay: got %s after %s, want %s", got, time.Since(asked), refused)
+	}
+	c.release(cords...)
+	n.await(ctx, "relays are served again", func() bool { return b.refusal(b.request(nil)) == "served" })
 }
 
 // gap is how many blocks a process is behind the chain.
