@@ -20,6 +20,12 @@ func TestChainFaults(t *testing.T) {
 		"accepted, then evicted": {
 			func(c *chaintest.Chain) { c.Swallow = true }, func(c *chaintest.Chain) { c.Swallow = false }, 2,
 		},
+		"blocks three times as slow": {
+			func(c *chaintest.Chain) { c.Slow = true }, func(c *chaintest.Chain) { c.Slow = false }, 2,
+		},
+		"slow blocks, and evicted": {
+			func(c *chaintest.Chain) { c.Slow, c.Swallow = true, true }, func(c *chaintest.Chain) { c.Slow, c.Swallow = false, false }, 2,
+		},
 		"mempool is full": {
 			func(c *chaintest.Chain) { c.Refuse = true }, func(c *chaintest.Chain) { c.Refuse = false }, 2,
 		},

@@ -14,6 +14,10 @@ func (c *Chain) Next() chain.Block {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.Height++
+	if c.Slow {
+		c.late += 2 * max(1, c.Spacing)
+	}
+	c.lateAt[c.Height] = c.late
 	c.results[c.Height] = make(map[[32]byte]chain.TxResult)
 	for hash, tx := range c.Mempool {
 		delete(c.Mempool, hash)

@@ -33,6 +33,8 @@ type Chain struct {
 	Faults
 
 	mu      sync.Mutex
+	late    int64                    // seconds by which blocks have come late so far
+	lateAt  map[int64]int64          // late, by height
 	drafts  map[string]chain.TxDraft // by signed bytes
 	done    map[[32]byte]bool
 	nonces  map[string]bool // of unordered transactions that ran
@@ -45,6 +47,7 @@ type Faults struct {
 	Worth     *chain.Worth    // of every claim; nil when nobody asks
 	Ordered   bool            // unordered transactions are off
 	Spacing   int64           // seconds between blocks; 1 when 0
+	Slow      bool            // blocks take three times as long
 	Swallow   bool            // broadcasts are accepted and forgotten
 	Poison    map[string]bool // sessions whose messages fail a block but not a simulation
 	Simulated map[string]bool // sessions whose messages fail simulation
@@ -65,7 +68,7 @@ func New() *Chain {
 		Height: 1, Mempool: make(map[[32]byte][]byte), Claims: make(map[chain.SessionKey]prooftypes.Claim),
 		Past:   make(map[int64]map[chain.SessionKey]prooftypes.Claim),
 		Faults: Faults{GasUsed: 1, Poison: make(map[string]bool), Simulated: make(map[string]bool), Unpriced: make(map[string]bool)},
-		drafts: make(map[string]chain.TxDraft), done: make(map[[32]byte]bool), nonces: make(map[string]bool),
+		lateAt: make(map[int64]int64), drafts: make(map[string]chain.TxDraft), done: make(map[[32]byte]bool), nonces: make(map[string]bool),
 		results: make(map[int64]map[[32]byte]chain.TxResult), settled: make(map[int64][]chain.Settlement),
 	}
 }
@@ -93,7 +96,7 @@ func (c *Chain) BlockAt(_ context.Context, height int64) (chain.Block, error) {
 }
 
 func (c *Chain) blockTime(height int64) time.Time {
-	return time.Unix(1_700_000_000+height*max(1, c.Spacing), 0)
+	return time.Unix(1_700_000_000+height*max(1, c.Spacing)+c.lateAt[height], 0)
 }
 
 // ProofRequired of any claim.
