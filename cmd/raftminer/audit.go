@@ -34,8 +34,8 @@ func auditCommand() *cobra.Command {
 		Short: "Whether everything adds up: every session by itself, and with the claims that the chain still has",
 		Long: "Whether everything adds up. Every session by itself: claimed = proved + not required + lost + unresolved, the root\n" +
 			"has the relays that were recorded, no more was paid than it is worth. And with the chain, for claims that are not\n" +
-			"settled yet: what it has is ours, with our root, and what we say is there is there. Exit code 3 when something\n" +
-			"does not add up; no row when all does.",
+			"settled yet: what it has is ours, with our root, and what we say is there is there; a claim of a supplier with a\n" +
+			"key here that this group did not make is foreign. Exit code 3 when something does not add up; no row when all does.",
 		Args: exactArgs(0),
 	}, func(ctx context.Context, cmd *cobra.Command, _ []string) error { return a.audit(ctx, cmd) })
 	a.filters(cmd, "")
@@ -81,6 +81,11 @@ func (a *accounts) audit(ctx context.Context, cmd *cobra.Command) error {
 	slices.SortFunc(rows, func(x, y gapRow) int {
 		return cmp.Or(cmp.Compare(x.Supplier, y.Supplier), cmp.Compare(x.Session, y.Session), cmp.Compare(x.Identity, y.Identity))
 	})
+	others, err := a.foreign(ctx, list)
+	if err != nil {
+		return err
+	}
+	rows = append(rows, others...)
 	if err := show(cmd, a.output, rows); err != nil {
 		return err
 	}
