@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -80,7 +81,7 @@ func startOptions(t *testing.T, opts devnet.Options) (*network, context.Context)
 
 func (n *network) boot(ctx context.Context, opts devnet.Options) {
 	n.t.Helper()
-	opts.Binary, opts.StateDir = binary(n.t, "raftminer"), n.t.TempDir()
+	opts.Binary, opts.StateDir = binary(n.t, "raftminer"), cmp.Or(opts.StateDir, n.t.TempDir())
 	var err error
 	if n.Devnet, err = devnet.Start(ctx, opts); err != nil {
 		n.t.Fatal(err)

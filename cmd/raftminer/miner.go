@@ -51,6 +51,7 @@ type miner struct {
 	archive        *archive.Archive
 	book           *ledger.Book
 	engine         atomic.Pointer[claims.Engine] // of the epoch that this node leads in
+	opened         atomic.Pointer[raftfsm.Node]  // node, for what asks while it opens
 	archivedProofs prometheus.Counter
 }
 
@@ -92,6 +93,7 @@ func runMiner(ctx context.Context, path string) error {
 	if m.node, err = raftfsm.Open(m.raftConfig(), c.registry, c.log); err != nil {
 		return err
 	}
+	m.opened.Store(m.node)
 	return m.run(ctx)
 }
 
