@@ -25,6 +25,8 @@ const (
 	// tidyChunk is how many actions that can wait are done before a newer block is
 	// looked for.
 	tidyChunk = 64
+	// spacingBlocks is over how many blocks the time between them is taken.
+	spacingBlocks = 10
 	// stepTimeout bounds the work for one block, so that a chain node that
 	// hangs cannot hold the engine past a window.
 	stepTimeout = 30 * time.Second
@@ -137,7 +139,7 @@ func (e *Engine) act(ctx context.Context, block chain.Block) error {
 	marks := newMarks()
 	var rest []Action
 	for range maxRounds {
-		in, err := e.input(ctx, block.Height, marks)
+		in, err := e.input(ctx, block, marks)
 		if err != nil {
 			return err
 		}
@@ -174,9 +176,21 @@ func (e *Engine) tidy(ctx context.Context, block chain.Block, actions []Action, 
 	return nil
 }
 
+// spacing is the time between the last blocks, 0 if no node tells.
+func (e *Engine) spacing(ctx context.Context, block chain.Block) time.Duration {
+	if block.Height <= spacingBlocks {
+		return 0
+	}
+	before, err := e.chain.BlockAt(ctx, block.Height-spacingBlocks)
+	if err != nil {
+		return 0
+	}
+	return block.Time.Sub(before.Time) / spacingBlocks
+}
+
 // input joins the replicated sessions with those that only the trees know yet.
-func (e *Engine) input(ctx context.Context, height int64, marks *marks) (Input, error) {
-	in := Input{Height: height, Windows: make(map[int64]chain.Windows), Archives: wantedArchives(e.log.Voters()), KeepBlocks: e.cfg.KeepBlocks}
+func (e *Engine) input(ctx context.Context, block chain.Block, marks *marks) (Input, error) {
+	in := Input{Height: block.Height, Spacing: e.spacing(ctx, block), Windows: make(map[int64]chain.Windows), Archives: wantedArchives(e.log.Voters()), KeepBlocks: e.cfg.KeepBlocks}
 	in.Held, in.Sent = marks.snapshot()
 	known := make(map[chain.SessionKey]bool)
 	e.log.View(func(s *raftfsm.State) {

@@ -18,12 +18,20 @@ import (
 // supplier's one after the other. The chain says so when a transaction is simulated,
 // anew to each leader. The sequence is in the signed bytes of the intent, so what holds
 // a supplier's lane is in the log and not in here.
-type order struct{ kept atomic.Bool }
+type order struct {
+	refused atomic.Bool // the chain has refused an unordered transaction
+	kept    atomic.Bool // refused, as of when the actions under way began: all of them go by it
+}
+
+func (o *order) keep() bool {
+	o.kept.Store(o.refused.Load())
+	return o.kept.Load()
+}
 
 // keepOrder is said once to a leader.
 func (e *Engine) keepOrder(refusal error) {
 	e.metrics.ordered.Set(1)
-	if !e.order.kept.Swap(true) {
+	if !e.order.refused.Swap(true) {
 		e.logger.Warn("the chain has unordered transactions off: those of a supplier go one after the other, by its account's sequence",
 			zap.String("reason", "unordered_off"), zap.Error(refusal))
 	}
@@ -33,8 +41,9 @@ func (e *Engine) keepOrder(refusal error) {
 func (e *Engine) lanes(actions []Action) [][]Action {
 	var lanes [][]Action
 	of := make(map[string]int) // supplier: its lane
+	kept := e.order.keep()
 	for _, a := range actions {
-		if transacts := a.Kind == ActionProve || a.Kind == ActionClaim; transacts && e.order.kept.Load() {
+		if transacts := a.Kind == ActionProve || a.Kind == ActionClaim; transacts && kept {
 			supplier := a.Sessions[0].Ref.Supplier
 			if lane, known := of[supplier]; known {
 				lanes[lane] = append(lanes[lane], a)

@@ -3,6 +3,7 @@ package claims
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/raftfsm"
@@ -33,6 +34,8 @@ type Input struct {
 	Estimates map[chain.SessionKey]Estimate
 	// Keyless are suppliers whose key is not here: nothing can be signed for them.
 	Keyless map[string]bool
+	// Spacing is the time between blocks lately; 0 if it is not known.
+	Spacing time.Duration
 	// Now says that an operator is waiting: nothing waits for its turn.
 	Now bool
 	// Held are the sessions of which an action failed in this block, and Sent
@@ -165,7 +168,7 @@ func (p *planner) claimed(s raftfsm.Session, w chain.Windows) {
 
 // turn says that it is time for a first attempt. What was tried already is urgent.
 func (p *planner) turn(kind raftfsm.EffectKind, s raftfsm.Session, opens, closes int64) bool {
-	return p.Now || p.effects[effectKey{kind, s.Ref.Key()}].tried || p.Height >= opens+p.turns.of(s.Ref, closes-opens)
+	return p.Now || p.effects[effectKey{kind, s.Ref.Key()}].tried || p.Height >= opens+p.turns.of(s.Ref, closes-opens, p.Spacing)
 }
 
 // settle looks for the end of a claim, for the last time when the chain should

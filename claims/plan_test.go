@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/raftfsm"
@@ -19,6 +20,7 @@ import (
 //
 //	windows END grace=.. claim=OPEN..CLOSE proof=OPEN..CLOSE settle=..
 //	session NAME end=END stage=STAGE [supplier=..] [count=..] [proof=required|not] [ended=HEIGHT] [archives=A,B]
+//	spacing N      blocks are so many seconds apart
 //	archives N     claims wait until so many nodes have archived the tree
 //	intent NAME kind=claim|proof status=pending|landed|dead sessions=A,B [supplier=..] [code=..]
 //	worth NAME reward=UPOKT cost=UPOKT   what the session brings and costs
@@ -89,6 +91,8 @@ func (s *scenario) statement(words []string) error {
 		w.ClaimOpen, w.ClaimClose = args.span("claim")
 		w.ProofOpen, w.ProofClose = args.span("proof")
 		s.in.Windows[number(words[1])] = w
+	case "spacing":
+		s.in.Spacing = time.Duration(number(words[1])) * time.Second
 	case "archives":
 		s.in.Archives = int(number(words[1]))
 	case "session":

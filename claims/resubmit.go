@@ -40,6 +40,7 @@ func (e *Engine) Resubmit(ctx context.Context, key chain.SessionKey) (raftfsm.In
 			continue
 		}
 		e.logger.Info("resubmitted by an operator", append(sessionFields(session.Ref), zap.Stringer("action", action.Kind))...)
+		e.order.keep()
 		if err := e.run(ctx, block, action, newMarks()); err != nil {
 			return raftfsm.Intent{}, err
 		}

@@ -3,6 +3,7 @@ package claims
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"time"
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/raftfsm"
@@ -12,8 +13,9 @@ const (
 	// politePart is the part of a window, one of so many, over whose blocks first attempts
 	// are spread. More than half of the window stays for the attempts after.
 	politePart = 3
-	// politeWindow is the shortest window, in blocks, of which any are given away.
-	politeWindow = 10
+	// politeWindow is the shortest window that has time to give away: a change of leaders
+	// takes seconds.
+	politeWindow = time.Minute
 )
 
 // turns spread what is sent over the first blocks of a window, so that one block that is
@@ -38,11 +40,11 @@ func turnsOf(sessions []raftfsm.Session) turns {
 // of is how many blocks after the opening of a window it is the turn of a session. A
 // supplier's sessions stay together as far as a transaction takes them: each
 // transaction costs. Only more than that are parted, by session.
-func (t turns) of(ref chain.SessionRef, window int64) int64 {
-	if window < politeWindow {
+func (t turns) of(ref chain.SessionRef, window int64, spacing time.Duration) int64 {
+	if time.Duration(window)*spacing < politeWindow {
 		return 0
 	}
-	blocks := window / politePart
+	blocks := max(1, window/politePart)
 	transactions := int64(t[company{ref.Supplier, ref.EndHeight}]+maxBatch-1) / maxBatch
 	turn := hashOf(ref.Supplier, ref.EndHeight) % blocks
 	if transactions > 1 {
