@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/raftminer/raftminer/e2e/devnet"
+	"github.com/raftminer/raftminer/e2e/devnet/pocketchain"
 )
 
 // A leader that alone does not reach Redis, or the chain, hands over to a member
@@ -42,7 +43,9 @@ func TestRaftLeaderWithoutChain(t *testing.T) {
 func TestRaftLeaderWithoutKey(t *testing.T) {
 	dir := t.TempDir()
 	own := func(name string) string { return filepath.Join(dir, "keys-of-"+name+".yaml") }
-	n, ctx := startOptions(t, devnet.Options{StateDir: dir, Edit: func(name string, config map[string]any) {
+	params := pocketchain.DefaultParams()
+	params.ClaimWindowClose, params.ProofWindowClose = 60, 60 // leaders change three times, one of them waits before
+	n, ctx := startOptions(t, devnet.Options{StateDir: dir, Chain: pocketchain.Options{Params: &params}, Edit: func(name string, config map[string]any) {
 		keys, err := os.ReadFile(filepath.Join(dir, "keys.yaml"))
 		if err == nil {
 			err = os.WriteFile(own(name), keys, 0o600)
