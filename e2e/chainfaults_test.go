@@ -50,12 +50,6 @@ func TestClaimsChainFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n.Chain().Lag(2 * n.Chain().BlockTime())
-	if err := n.Chain().WaitHeight(ctx, n.Chain().Height()+faultLasts); err != nil {
-		t.Fatal(err)
-	}
-	n.Chain().Lag(0)
-	t.Logf("blocks three times as slow")
 	close(enough)
 	r := paid()
 	t.Logf("%+v", r)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
-	"time"
 
 	"cosmossdk.io/log"
 	cometdb "github.com/cometbft/cometbft-db"
@@ -40,7 +38,6 @@ type Chain struct {
 	rpc    *local.Local
 	conn   *grpc.ClientConn
 	ledger *ledger
-	lag    atomic.Int64
 
 	rpcAddr, grpcAddr string
 	ownDir            string   // removed by Close when we made it
@@ -125,7 +122,7 @@ func (c *Chain) startNode(logger log.Logger) error {
 	cfg := c.nodeConfig()
 	c.node, err = node.NewNode(
 		cfg, priv, &p2p.NodeKey{PrivKey: ed25519.GenPrivKeyFromSecret([]byte(c.opts.ChainID + "/p2p"))},
-		proxy.NewLocalClientCreator(server.NewCometABCIWrapper(seededApp{App: c.app, opts: c.opts, lag: &c.lag})),
+		proxy.NewLocalClientCreator(server.NewCometABCIWrapper(seededApp{App: c.app, opts: c.opts})),
 		func() (*cmttypes.GenesisDoc, error) { return doc, nil },
 		func(*cmtcfg.DBContext) (cometdb.DB, error) { return cometdb.NewMemDB(), nil },
 		node.DefaultMetricsProvider(cfg.Instrumentation),
@@ -189,12 +186,6 @@ func (c *Chain) Close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// BlockTime is the pause between blocks.
-func (c *Chain) BlockTime() time.Duration { return c.opts.BlockTime }
-
-// Lag makes each block from now on take so much longer.
-func (c *Chain) Lag(more time.Duration) { c.lag.Store(int64(more)) }
 
 // ID is the chain id.
 func (c *Chain) ID() string { return c.opts.ChainID }

@@ -2,8 +2,6 @@ package pocketchain
 
 import (
 	"fmt"
-	"sync/atomic"
-	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
@@ -32,13 +30,6 @@ func (s Service) difficulty(p *Params) servicetypes.RelayMiningDifficulty {
 type seededApp struct {
 	*app.App
 	opts Options
-	lag  *atomic.Int64 // what each block takes longer, in nanoseconds
-}
-
-// FinalizeBlock is ABCI's.
-func (a seededApp) FinalizeBlock(req *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
-	time.Sleep(time.Duration(a.lag.Load()))
-	return a.App.FinalizeBlock(req)
 }
 
 // InitChain is ABCI's; what it writes is committed with the first block.
