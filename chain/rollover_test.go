@@ -93,11 +93,15 @@ func TestRolloverAsksEveryQuestionOnce(t *testing.T) {
 	chain := newAskedChain()
 	chain.takes = 2 * time.Millisecond
 	c, feed := chain.client(t, Options{Grace: time.Hour})
+	began := time.Now()
 	waited := roll(t, []*Client{c}, []*Feed{feed})
 	t.Logf("%d relays waited for the chain: p50 %s, p99 %s, most %s", len(waited), waited[len(waited)/2], waited[len(waited)*99/100], waited[len(waited)-1])
 	questions := chain.questions()
+	// On a machine so busy that what is known of an application grew old meanwhile, it
+	// is asked for again.
+	once := 1 + int(time.Since(began)/applicationTTL)
 	for question, times := range questions {
-		if times > 1 {
+		if times > once {
 			t.Errorf("asked %d times: %s", times, question)
 		}
 	}
