@@ -55,10 +55,14 @@ func (f *Feed) listen(ctx context.Context, each *node) {
 func (f *Feed) hear(ctx context.Context, each *node) (pushed bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	head, err := f.Next(ctx, 0) // a feed that has seen nothing yet would take any block for a gap
+	if err != nil {
+		return false, err
+	}
 	var last atomic.Int64
-	last.Store(f.Latest().Height)
+	last.Store(head.Height)
 	go func() {
-		for height := last.Load(); ; {
+		for height := head.Height; ; {
 			head, err := f.Next(ctx, height)
 			if err != nil {
 				return

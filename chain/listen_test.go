@@ -2,10 +2,13 @@ package chain
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // pushers is three nodes of a chain with slow blocks, two of which push.
@@ -99,5 +102,24 @@ func TestForeignPush(t *testing.T) {
 	}
 	if got := feed.Latest().Height; got != 100 {
 		t.Errorf("the head is at %d, want 100", got)
+	}
+}
+
+// A process that has just begun, and has seen no block, does not take the first one
+// for a gap.
+func TestFirstBlockIsNoSilence(t *testing.T) {
+	n := newFakeNode(t)
+	client, _ := newFleet(t, n)
+	feed := NewFeed(client, zap.NewNop())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := feed.hear(t.Context(), client.nodes.list[0])
+		ended <- err
+	}()
+	feed.look(t.Context(), client.nodes.list[0])
+	eventually(t, "it is subscribed to by both feeds", func() bool { return n.subscribers() == 2 || len(ended) > 0 })
+	n.hangUp()
+	if err := <-ended; errors.Is(err, errSilent) {
+		t.Errorf("got %v", err)
 	}
 }
