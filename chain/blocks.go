@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
+	ctypes "github.com/cometbft/cometbft/rpc/core/types"
+	cmttypes "github.com/cometbft/cometbft/types"
 )
 
 // BlockAt returns the committed block at height.
@@ -32,43 +34,45 @@ type TxResult struct {
 	Log       string
 }
 
-// blockOutcome is the content of a block that matters to a supplier.
+// blockOutcome is the content of a block that matters to a claim.
 type blockOutcome struct {
 	settlements func() ([]Settlement, error) // decodes once
-	events      []Event
 	txs         map[[sha256.Size]byte]TxResult
 }
 
-// queryOutcome reads a block and its results. The transaction index is not
-// used: full nodes commonly run without one.
 func (c *Client) queryOutcome(ctx context.Context, height int64) (blockOutcome, error) {
 	return comet(ctx, c.nodes, func(ctx context.Context, rpc *rpchttp.HTTP) (out blockOutcome, _ error) {
-		block, err := rpc.Block(ctx, &height)
+		txs, results, err := readBlock(ctx, rpc, height)
 		if err != nil {
-			return out, fmt.Errorf("query block at height %d: %w", height, err)
-		}
-		results, err := rpc.BlockResults(ctx, &height)
-		if err != nil {
-			return out, fmt.Errorf("query block results at height %d: %w", height, err)
-		}
-		if len(results.TxsResults) != len(block.Block.Txs) {
-			return out, fmt.Errorf("block %d has %d transactions and %d results", height, len(block.Block.Txs), len(results.TxsResults))
+			return out, err
 		}
 		out = blockOutcome{
 			settlements: sync.OnceValues(func() ([]Settlement, error) { return settlementsOf(results.FinalizeBlockEvents) }),
 			txs:         make(map[[sha256.Size]byte]TxResult),
 		}
-		for i, tx := range block.Block.Txs {
+		for i, tx := range txs {
 			r := results.TxsResults[i]
-			if r.Code == 0 {
-				out.events = append(out.events, paramEventsOf(height, tx)...)
-				out.events = append(out.events, eventsOf(height, r.Events)...)
-			}
 			out.txs[sha256.Sum256(tx)] = TxResult{Height: height, Codespace: r.Codespace, Code: r.Code, Log: r.Log}
 		}
-		out.events = append(out.events, eventsOf(height, results.FinalizeBlockEvents)...)
 		return out, nil
 	})
+}
+
+// readBlock reads a block's transactions and, as many, its results. The transaction
+// index is not used: full nodes commonly run without one.
+func readBlock(ctx context.Context, rpc *rpchttp.HTTP, height int64) (cmttypes.Txs, *ctypes.ResultBlockResults, error) {
+	block, err := rpc.Block(ctx, &height)
+	if err != nil {
+		return nil, nil, fmt.Errorf("query block at height %d: %w", height, err)
+	}
+	results, err := rpc.BlockResults(ctx, &height)
+	if err != nil {
+		return nil, nil, fmt.Errorf("query block results at height %d: %w", height, err)
+	}
+	if len(results.TxsResults) != len(block.Block.Txs) {
+		return nil, nil, fmt.Errorf("block %d has %d transactions and %d results", height, len(block.Block.Txs), len(results.TxsResults))
+	}
+	return block.Block.Txs, results, nil
 }
 
 // TxResults returns the outcome of every transaction in the block at height, by

@@ -1,8 +1,10 @@
 package chain
 
 import (
+	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -19,16 +21,16 @@ const (
 	EventGateway                      // staked, or leaving
 	EventSupplier                     // staked, leaving, or serving other services
 	EventSlashed                      // a supplier
-	EventSettlement                   // of a claim: paid, expired or discarded
-	EventService                      // its difficulty
 )
 
 // String implements fmt.Stringer.
 func (k EventKind) String() string {
-	return [...]string{"missed", "params", "application", "gateway", "supplier", "slashed", "settlement", "service"}[k]
+	return [...]string{"missed", "params", "application", "gateway", "supplier", "slashed"}[k]
 }
 
-// Event is something that a block changed, beyond the claims and proofs in it.
+// Event is something that a block changed of what answers are made of. Claims and
+// difficulties are none: answers about them are of a height, and claims look for
+// their settlement themselves.
 type Event struct {
 	Kind   EventKind
 	Height int64
@@ -37,8 +39,7 @@ type Event struct {
 	Supplier, Application, Service string
 }
 
-// eventsOf are the events that matter here. Only what names their subjects is
-// decoded: a block may settle thousands of claims.
+// eventsOf are the events that matter here. Only what names their subjects is decoded.
 func eventsOf(height int64, raw []abci.Event) (events []Event) {
 	for _, r := range raw {
 		kind, name := kindOf(r.Type)
@@ -52,6 +53,19 @@ func eventsOf(height int64, raw []abci.Event) (events []Event) {
 		events = append(events, e)
 	}
 	return events
+}
+
+// signs are what the text of a block's results has if the block has an event that
+// matters, or a message within which others ran.
+var signs = [][]byte{
+	[]byte("pocket.application."), []byte("pocket.gateway."), []byte("pocket.supplier."), []byte("EventSupplierSlashed"),
+	[]byte("MsgUpdateParam"), []byte("MsgExec"), []byte("active_proposal"),
+}
+
+// uneventful reports that results, as a node sent them, have no event that matters.
+func uneventful(results []byte) bool {
+	return bytes.Contains(results, []byte(`"finalize_block_events"`)) && // else it is an error
+		!slices.ContainsFunc(signs, func(sign []byte) bool { return bytes.Contains(results, sign) })
 }
 
 // kindOf follows the typed events of poktroll's modules; no name is none that matters.
@@ -71,12 +85,8 @@ func kindOf(event string) (kind EventKind, name string) {
 		return EventGateway, name
 	case module == "supplier":
 		return EventSupplier, name
-	case module == "service":
-		return EventService, name
 	case name == "EventSupplierSlashed":
 		return EventSlashed, name
-	case name == "EventClaimSettled", name == "EventClaimExpired", name == "EventClaimDiscarded":
-		return EventSettlement, name
 	}
 	return 0, ""
 }

@@ -51,17 +51,41 @@ func (e *Events) follow(ctx context.Context, read int64) error {
 			read = head.Height
 			continue
 		}
-		out, failed := e.client.outcomes.get(ctx, read+1)
+		events, failed := e.client.queryEvents(ctx, read+1)
 		if failed != nil {
 			e.log.Debug("a block cannot be read for events yet", zap.Int64("height", read+1), zap.Error(failed))
 			pause(ctx, rereadAfter)
 			continue
 		}
 		read++
-		for _, event := range out.events {
+		for _, event := range events {
 			e.tell(event)
 		}
 	}
+}
+
+// queryEvents are the events of a block that matter. Most blocks have none, and that
+// is seen without decoding: the results of a block that settles may be megabytes, and
+// every process reads every block.
+func (c *Client) queryEvents(ctx context.Context, height int64) ([]Event, error) {
+	return ask(ctx, c.nodes, c.nodes.order(UseRead), func(ctx context.Context, each *node) ([]Event, error) {
+		raw, err := each.rawResults(ctx, height)
+		if err != nil || uneventful(raw) {
+			return nil, err
+		}
+		txs, results, err := readBlock(ctx, each.rpc, height)
+		if err != nil {
+			return nil, err
+		}
+		var events []Event
+		for i, tx := range txs {
+			if r := results.TxsResults[i]; r.Code == 0 {
+				events = append(events, paramEventsOf(height, tx)...)
+				events = append(events, eventsOf(height, r.Events)...)
+			}
+		}
+		return append(events, eventsOf(height, results.FinalizeBlockEvents)...), nil
+	})
 }
 
 func (e *Events) tell(event Event) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
+	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	cmttypes "github.com/cometbft/cometbft/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/gogoproto/proto"
@@ -47,11 +48,8 @@ func TestEventsNameTheirSubjects(t *testing.T) {
 			&tokenomicstypes.EventSupplierSlashed{SupplierOperatorAddress: "sup", ApplicationAddress: "app", ServiceId: "eth"},
 			Event{Kind: EventSlashed, Name: "EventSupplierSlashed", Supplier: "sup", Application: "app", Service: "eth"},
 		},
-		{
-			&tokenomicstypes.EventClaimExpired{SupplierOperatorAddress: "sup", ApplicationAddress: "app", ServiceId: "eth"},
-			Event{Kind: EventSettlement, Name: "EventClaimExpired", Supplier: "sup", Application: "app", Service: "eth"},
-		},
-		{&servicetypes.EventRelayMiningDifficultyUpdated{ServiceId: "eth"}, Event{Kind: EventService, Name: "EventRelayMiningDifficultyUpdated", Service: "eth"}},
+		{&tokenomicstypes.EventClaimExpired{SupplierOperatorAddress: "sup"}, Event{}},
+		{&servicetypes.EventRelayMiningDifficultyUpdated{ServiceId: "eth"}, Event{}},
 		{&prooftypes.EventClaimCreated{}, Event{}},
 	} {
 		test.want.Height = 7
@@ -61,6 +59,10 @@ func TestEventsNameTheirSubjects(t *testing.T) {
 		}
 		if got := eventsOf(7, []abci.Event{typed(t, test.msg)}); !slices.Equal(got, want) {
 			t.Errorf("%T: got %+v, want %+v", test.msg, got, want)
+		}
+		text := encoded(ctypes.ResultBlockResults{FinalizeBlockEvents: []abci.Event{typed(t, test.msg)}})
+		if got := uneventful([]byte(text)); got != (len(want) == 0) {
+			t.Errorf("%T: without decoding its block is uneventful: %v", test.msg, got)
 		}
 	}
 	if got := eventsOf(7, []abci.Event{{Type: "active_proposal"}}); len(got) != 1 || got[0].Kind != EventParams {
@@ -95,13 +97,13 @@ func TestEventsComeOnce(t *testing.T) {
 			n.lags = true
 			for h := height + 1; h <= height+step; h++ {
 				n.txs[h] = []cmttypes.Tx{cmttypes.Tx("/pocket.shared.MsgUpdateParam")}
-				n.events[h] = []abci.Event{typed(t, &servicetypes.EventRelayMiningDifficultyUpdated{})}
+				n.events[h] = []abci.Event{typed(t, &gatewaytypes.EventGatewayUnbondingBegin{})}
 			}
 		})
 		n.commit(step)
 		for range step {
 			height++
-			for _, kind := range []EventKind{EventParams, EventService} {
+			for _, kind := range []EventKind{EventParams, EventGateway} {
 				if e := <-told; e.Height != height || e.Kind != kind {
 					t.Fatalf("got %+v, want %s of block %d", e, kind, height)
 				}
@@ -169,7 +171,7 @@ func TestForget(t *testing.T) {
 		{Event{Kind: EventApplication, Application: "a"}, "params 1, applications 1, rings 1"},
 		{Event{Kind: EventApplication}, "params 1, applications 0, rings 0"},
 		{Event{Kind: EventMissed}, "params 0, applications 0, rings 0"},
-		{Event{Kind: EventSettlement, Application: "a"}, "params 1, applications 2, rings 2"},
+		{Event{Kind: EventSlashed, Application: "a"}, "params 1, applications 2, rings 2"},
 	} {
 		fill()
 		client.forget(test.event)

@@ -5,7 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,6 +115,26 @@ func (n *node) status(ctx context.Context) (sight, error) {
 	return sight{chainID: res.NodeInfo.Network, block: Block{
 		Height: res.SyncInfo.LatestBlockHeight, Hash: res.SyncInfo.LatestBlockHash, Time: res.SyncInfo.LatestBlockTime,
 	}}, nil
+}
+
+// rawResults asks for the results of a block and returns the answer as it came.
+func (n *node) rawResults(ctx context.Context, height int64) ([]byte, error) {
+	question := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"block_results","params":{"height":"%d"}}`, height)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.rpc.Remote(), strings.NewReader(question))
+	if err != nil {
+		return nil, fmt.Errorf("query block results at height %d: %w", height, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("query block results at height %d: %w", height, err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, fmt.Errorf("query block results at height %d: %w", height, err)
+	}
+	return raw, nil
 }
 
 var errGRPCDown = errors.New("its gRPC port cannot be reached")

@@ -140,11 +140,10 @@ func TestCheckerHeeds(t *testing.T) {
 		{chain.Event{Kind: chain.EventSupplier, Supplier: ours, Name: "EventSupplierUnbondingBegin"}, 1, true},
 		{chain.Event{Kind: chain.EventMissed}, 0, true},
 		{chain.Event{Kind: chain.EventSupplier, Supplier: addressOf(t, 2)}, 0, false},
-		{chain.Event{Kind: chain.EventSettlement, Supplier: ours}, 0, false},
 	} {
 		before := w.logs.FilterMessageSnippet("changed a supplier").Len()
 		checker.Heed(test.event)
-		checker.Heed(chain.Event{Kind: chain.EventService}) // of no account
+		checker.Heed(chain.Event{Kind: chain.EventParams}) // of no account
 		if got := w.logs.FilterMessageSnippet("changed a supplier").Len() - before; got != test.tells {
 			t.Errorf("%+v: told %d times, want %d", test.event, got, test.tells)
 		}
