@@ -117,7 +117,7 @@ func serve(ctx context.Context, cfg *config.Config, ours bool) error {
 		defer cancel()
 		_ = server.Shutdown(drain)
 	})
-	return server.Serve(relayproxy.Port{Listener: listener, Name: "relayer.listen_addr"})
+	return server.Serve(relayproxy.Port{Listener: listener, Name: cfg.Relayer.ListenAddr})
 }
 
 // signers are the keys by supplier.
