@@ -81,7 +81,7 @@ test-drain: ## stop relayers under load, 20 times; nothing may fail or stay unpu
 	go build -race -tags failpoints -o bin/test/ ./cmd/raftminer ./cmd/raftctl
 	RAFTMINER_DRAIN_ROUNDS=20 RAFTMINER_TEST_BIN=$(CURDIR)/bin/test go test -count=1 -timeout 40m -run TestRelayDrain -v ./e2e
 
-test-abuse: ## 7,000 slow connections and 100,000 junk requests against a relayer that good clients use
+test-abuse: ## 7,000 slow connections, 100,000 junk requests and gRPC abuse against a relayer that good clients use
 	scripts/deps.sh
 	go build -o bin/ ./cmd/raftminer ./cmd/raftctl
 	RAFTMINER_ABUSE=full RAFTMINER_TEST_BIN=$(CURDIR)/bin go test -count=1 -timeout 20m -run TestRelayAbuse -v ./e2e

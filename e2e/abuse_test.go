@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
 	sharedtypes "github.com/pokt-network/poktroll/x/shared/types"
 
@@ -24,10 +26,12 @@ import (
 
 // abuse is how much of it there is: make test-abuse wants all of it.
 type abuse struct {
-	slow   int   // connections of each kind that hold one and say little
-	junk   int   // requests
-	conns  int   // that send junk at once
-	relays int   // of a good client at least
+	slow   int // connections of each kind that hold one and say little
+	junk   int // requests
+	conns  int // that send junk at once
+	relays int // of a good client at least
+	grpc   int // connections of each kind that abuse gRPC
+	lasts  time.Duration
 	heap   int64 // bytes that the relayer's heap may grow by
 }
 
@@ -35,9 +39,9 @@ type abuse struct {
 // served all the while, what is in memory stays bounded, nobody's budget moves, and
 // nothing is left of it afterwards.
 func TestRelayAbuse(t *testing.T) {
-	size := abuse{slow: 40, junk: 1500, conns: 16, relays: 30, heap: 256 << 20}
+	size := abuse{slow: 40, junk: 1500, conns: 16, relays: 30, grpc: 6, lasts: 4 * time.Second, heap: 256 << 20}
 	if os.Getenv("RAFTMINER_ABUSE") == "full" {
-		size = abuse{slow: 1000, junk: 100_000, conns: 64, relays: 300, heap: 512 << 20}
+		size = abuse{slow: 1000, junk: 100_000, conns: 64, relays: 300, grpc: 40, lasts: 30 * time.Second, heap: 512 << 20}
 	}
 	params := pocketchain.DefaultParams()
 	params.BlocksPerSession = 2000 // one session, however slow the machine is
@@ -78,10 +82,18 @@ func TestRelayAbuse(t *testing.T) {
 	if f.heap > float64(size.heap) {
 		t.Errorf("the heap grew by %.0f bytes, at most %d are wanted", f.heap, size.heap)
 	}
+	good.checkNothingLeft()
+	f.checkGRPC(size)
+}
+
+// checkNothingLeft: what good relays cost was charged, and abusers have left nothing.
+func (g *goodClient) checkNothingLeft() {
+	g.t.Helper()
+	n, ctx := g.net, g.ctx
 	for name, want := range map[string]float64{
-		"ha_relayer_relays_served_total":            float64(good.served),
-		"ha_relayer_relays_published_total":         float64(good.served),
-		"ha_relayer_relay_meter_consumptions_total": float64(good.served), // all of them committed
+		"ha_relayer_relays_served_total":            float64(g.served),
+		"ha_relayer_relays_published_total":         float64(g.served),
+		"ha_relayer_relay_meter_consumptions_total": float64(g.served), // all of them committed
 		"ha_relayer_relays_in_flight":               0,
 		"ha_relayer_in_flight_bytes":                0,
 	} {
@@ -97,6 +109,7 @@ const heapMetric = "go_memstats_heap_alloc_bytes"
 // goodClient sends one relay after another; each must be served.
 type goodClient struct {
 	*badInput
+	conn    *grpc.ClientConn // every other relay goes over it, unless it is nil
 	relayer string
 	served  int
 	took    []time.Duration
@@ -105,8 +118,16 @@ type goodClient struct {
 func (g *goodClient) relay() {
 	g.t.Helper()
 	began := time.Now()
-	load := devnet.DefaultCall("eth", g.served)
-	if _, err := g.client.Send(g.ctx, g.relayer, g.session(g.app, g.net.Chain().Height()), g.supplier, load.RPCType, load.Call); err != nil {
+	load, session := devnet.DefaultCall("eth", g.served), g.session(g.app, g.net.Chain().Height())
+	var err error
+	if g.conn == nil || g.served%2 == 0 {
+		_, err = g.client.Send(g.ctx, g.relayer, session, g.supplier, load.RPCType, load.Call)
+	} else if req, failed := g.client.Relay(session, g.supplier, load.Call); failed == nil {
+		_, err = g.client.Invoke(g.ctx, g.conn, session, req, load.RPCType)
+	} else {
+		err = failed
+	}
+	if err != nil {
 		g.t.Fatalf("good relay %d: %v", g.served, err)
 	}
 	g.served++

@@ -55,8 +55,8 @@ const (
 type admission struct {
 	maxConcurrent, maxMemory int64
 
-	relays, bytes       atomic.Int64
-	verifying, awaiting turns
+	relays, bytes                 atomic.Int64
+	verifying, awaiting, arriving turns
 }
 
 func newAdmission(l Limits, reg prometheus.Registerer) (*admission, error) {
@@ -65,6 +65,7 @@ func newAdmission(l Limits, reg prometheus.Registerer) (*admission, error) {
 	if a.maxConcurrent <= 0 {
 		a.maxConcurrent = DefaultMaxConcurrent
 	}
+	a.arriving.most = a.maxConcurrent
 	if a.maxMemory <= 0 {
 		a.maxMemory = DefaultMaxMemory
 	}

@@ -1,14 +1,16 @@
 package relayproxy
 
 import (
-	"context"
-	"fmt"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/mem"
-	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/codes"
 )
 
 // The relay service that gateways call over gRPC: a RelayRequest in, a RelayResponse
@@ -16,88 +18,134 @@ import (
 const (
 	relayService = "pocket.service.RelayService"
 	relayMethod  = "SendRelay"
+	relayPath    = "/" + relayService + "/" + relayMethod
 )
 
-// How often clients are asked for a sign of life, and how often they may ask.
-const (
-	grpcPing    = 30 * time.Second
-	grpcMinPing = 5 * time.Second
-	// grpcStreams bounds the relays of one connection.
-	grpcStreams = 1000
-)
-
-// newGRPCServer serves relays over gRPC. Messages stay bytes here: the pipeline
-// decodes them, as on every transport. A unary call and one whose answers are streamed
-// look alike until the second answer, so one method serves both.
-func newGRPCServer(s *Server, cfg Config) *grpc.Server {
-	server := grpc.NewServer(
-		grpc.ForceServerCodecV2(bytesCodec{}), grpc.MaxRecvMsgSize(cfg.maxRequestBody()), grpc.ConnectionTimeout(sniffTime),
-		grpc.MaxConcurrentStreams(grpcStreams), grpc.InTapHandle(messageWithin(cfg.Limits.readTimeout())),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout, Time: grpcPing, Timeout: grpcPing}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: grpcMinPing, PermitWithoutStream: true}),
-	)
-	server.RegisterService(&grpc.ServiceDesc{
-		ServiceName: relayService,
-		HandlerType: (*any)(nil),
-		Streams: []grpc.StreamDesc{{StreamName: relayMethod, ServerStreams: true, Handler: func(_ any, call grpc.ServerStream) error {
-			return s.handleGRPC(call)
-		}}},
-	}, s)
-	return server
-}
+// grpcType is the content type of calls and answers.
+const grpcType = "application/grpc"
 
 // handleGRPC serves one relay. What is refused is answered too: gateways read the
 // code in the response, and the status as the health of the supplier.
-func (s *Server) handleGRPC(call grpc.ServerStream) error {
-	ctx := call.Context()
-	body, err := readMessage(call)
-	if err != nil {
-		return err
+func (s *Server) handleGRPC(w http.ResponseWriter, r *http.Request) {
+	call := grpcCall{w, http.NewResponseController(w)}
+	if s.draining.Load() {
+		s.late.Add(1)
+		w.Header().Set("Connection", "close") // GOAWAY
+	}
+	switch {
+	case !strings.HasPrefix(r.Header.Get("Content-Type"), grpcType):
+		w.WriteHeader(http.StatusUnsupportedMediaType)
+		return
+	case r.URL.Path != relayPath || r.Method != http.MethodPost:
+		call.end(codes.Unimplemented, "only "+relayPath+" is served")
+		return
 	}
 	h := s.pipeline.admission.hold()
 	defer h.leave()
-	out, r, refusal := s.pipeline.serveBody(ctx, h, incoming{
-		body: body, rpcType: fromMetadata(ctx, headerRPCType), simulate: fromMetadata(ctx, headerSimulation), arrived: time.Now(),
-	})
+	arrived := time.Now()
+	body, err := s.readCall(r.Body, h)
+	var refusal *Refusal
+	if err != nil && !errors.As(err, &refusal) {
+		call.end(statusOf(err))
+		return
+	}
+	var out answer
+	var served *relay
+	if err == nil {
+		out, served, refusal = s.pipeline.serve(r.Context(), h, incoming{
+			body: body, rpcType: []byte(r.Header.Get(headerRPCType)), simulate: []byte(r.Header.Get(headerSimulation)), arrived: arrived,
+		})
+	}
 	if refusal != nil {
-		out.reply = s.refuse(r, refusal)
+		out.reply = s.refuse(served, refusal)
 	}
 	if out.stream == nil {
-		return call.SendMsg(&out.reply)
+		_ = call.send(out.reply) // the client may be gone
+	} else {
+		s.send(out.stream, out.reply, call.sendNow)
 	}
-	s.send(out.stream, out.reply, func(chunk []byte) error { return call.SendMsg(&chunk) })
-	return nil
+	call.end(codes.OK, "")
 }
 
-// fromMetadata is what a client sent under a name.
-func fromMetadata(ctx context.Context, name string) []byte {
-	if values := metadata.ValueFromIncomingContext(ctx, name); len(values) > 0 {
-		return []byte(values[0])
+// readCall reads the message of a call. Those that wait for theirs are bounded: a
+// connection may begin many at once.
+func (s *Server) readCall(from io.Reader, h *held) ([]byte, error) {
+	if !h.of.arriving.take() {
+		return nil, &Refusal{Reason: ReasonOverloaded, Detail: "too many calls wait for their messages"}
 	}
-	return nil
+	defer h.of.arriving.give()
+	return readGRPC(from, h, s.pipeline.maxRequestBody)
 }
 
-// bytesCodec passes messages through as they are.
-type bytesCodec struct{}
-
-// Marshal implements encoding.CodecV2.
-func (bytesCodec) Marshal(v any) (mem.BufferSlice, error) {
-	b, ok := v.(*[]byte)
-	if !ok {
-		return nil, fmt.Errorf("encode %T as bytes", v)
-	}
-	return mem.BufferSlice{mem.SliceBuffer(*b)}, nil
+// errMessage is a call whose message cannot be served.
+type errMessage struct {
+	code codes.Code
+	text string
 }
 
-// Unmarshal implements encoding.CodecV2.
-func (bytesCodec) Unmarshal(data mem.BufferSlice, v any) error {
-	b, ok := v.(*[]byte)
-	if !ok {
-		return fmt.Errorf("decode bytes as %T", v)
+func (e errMessage) Error() string { return e.text }
+
+// readGRPC reads the one message of a call, counting what has come.
+func readGRPC(from io.Reader, h *held, limit int) ([]byte, error) {
+	var head [frameHead]byte
+	if _, err := io.ReadFull(from, head[:]); err != nil {
+		return nil, err
 	}
-	*b = data.Materialize()
-	return nil
+	size := int64(binary.BigEndian.Uint32(head[1:]))
+	switch {
+	case head[0] != 0:
+		return nil, errMessage{codes.Unimplemented, "compressed messages are not taken"}
+	case size > int64(limit):
+		return nil, errMessage{codes.ResourceExhausted, "at most " + strconv.Itoa(limit) + " bytes are taken"}
+	}
+	return h.read(io.LimitReader(from, size), int(size), limit)
 }
 
-// Name implements encoding.CodecV2: what is on the wire is protobuf.
-func (bytesCodec) Name() string { return "proto" }
+// statusOf is how a call ends that has no message.
+func statusOf(err error) (codes.Code, string) {
+	var message errMessage
+	switch {
+	case errors.As(err, &message):
+		return message.code, message.text
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return codes.DeadlineExceeded, "the message has not come in time"
+	}
+	return codes.InvalidArgument, "the message has not come whole"
+}
+
+// grpcCall is how a call is answered.
+type grpcCall struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+// send sends a message, with the status behind it if it is the last.
+func (c grpcCall) send(message []byte) error {
+	if err := c.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	c.Header().Set("Content-Type", grpcType)
+	if _, err := c.Write(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message)))); err != nil {
+		return err
+	}
+	_, err := c.Write(message)
+	return err
+}
+
+// sendNow is send for a message that others follow later.
+func (c grpcCall) sendNow(message []byte) error {
+	if err := c.send(message); err != nil {
+		return err
+	}
+	return c.control.Flush()
+}
+
+// end says how the call went. Text is ASCII.
+func (c grpcCall) end(code codes.Code, text string) {
+	header := c.Header()
+	header.Set("Content-Type", grpcType)
+	header.Set(http.TrailerPrefix+"Grpc-Status", strconv.Itoa(int(code)))
+	if text != "" {
+		header.Set(http.TrailerPrefix+"Grpc-Message", text)
+	}
+}

@@ -3,6 +3,7 @@ package relayproxy
 import (
 	"bytes"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
 
 	"github.com/raftminer/raftminer/relayproxy/certificate/certtest"
 )
@@ -97,3 +99,28 @@ func (w *world) grpcConn(url string) *grpc.ClientConn {
 	}
 	return conn
 }
+
+// bytesCodec passes messages through as they are.
+type bytesCodec struct{}
+
+// Marshal implements encoding.CodecV2.
+func (bytesCodec) Marshal(v any) (mem.BufferSlice, error) {
+	b, ok := v.(*[]byte)
+	if !ok {
+		return nil, fmt.Errorf("encode %T as bytes", v)
+	}
+	return mem.BufferSlice{mem.SliceBuffer(*b)}, nil
+}
+
+// Unmarshal implements encoding.CodecV2.
+func (bytesCodec) Unmarshal(data mem.BufferSlice, v any) error {
+	b, ok := v.(*[]byte)
+	if !ok {
+		return fmt.Errorf("decode bytes as %T", v)
+	}
+	*b = data.Materialize()
+	return nil
+}
+
+// Name implements encoding.CodecV2: what is on the wire is protobuf.
+func (bytesCodec) Name() string { return "proto" }

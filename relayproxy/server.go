@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
-	"google.golang.org/grpc"
 )
 
 // Connection limits of the listener.
@@ -42,7 +41,7 @@ type Server struct {
 
 	cors        *cors // nil: no browser may
 	connections *connections
-	grpc        *grpc.Server
+	grpc        *grpcServer
 	http        *fasthttp.Server
 	base        context.Context // of every relay; ends when shutdown gives up waiting
 	abort       func()
@@ -91,7 +90,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	base, abort := context.WithCancelCause(context.Background())
 	s.base, s.abort = base, func() { abort(errGoingAway) }
-	s.http, s.grpc = newHTTPServer(s, cfg), newGRPCServer(s, cfg)
+	s.http = newHTTPServer(s, cfg)
+	if s.grpc, err = newGRPCServer(s, cfg); err != nil {
+		return nil, fmt.Errorf("serve gRPC: %w", err)
+	}
 	return s, nil
 }
 

@@ -7,8 +7,6 @@ import (
 	"net"
 	"sync"
 	"time"
-
-	"google.golang.org/grpc"
 )
 
 // lastWords is how long what is in flight may take to tell its client so when
@@ -78,10 +76,10 @@ func (s *Server) serve(mux *protocolMux) error {
 	}
 	go mux.run()
 	ended := make(chan error, 1)
-	go func() { ended <- s.grpc.Serve(mux.http2) }()
+	go func() { ended <- s.grpc.serve(mux.http2) }()
 	err := s.http.Serve(mux.http1)
 	_ = mux.Close() // ends the other one
-	if grpcErr := <-ended; err == nil && !errors.Is(grpcErr, grpc.ErrServerStopped) && !errors.Is(grpcErr, net.ErrClosed) {
+	if grpcErr := <-ended; err == nil && !errors.Is(grpcErr, net.ErrClosed) {
 		err = grpcErr
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
@@ -107,7 +105,7 @@ func (s *Server) Ready() error {
 // that still come are served, and their connections closed after the answer.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// Late counts the requests over HTTP/1 that came since Drain. As long as they come,
+// Late counts the requests over HTTP and gRPC that came since Drain. As long as they come,
 // somebody has not noticed.
 func (s *Server) Late() uint64 { return s.late.Load() }
 
@@ -125,7 +123,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	})
 	defer stop()
 	s.ports.close(hard)
-	steps := []func(context.Context) error{s.http.ShutdownWithContext, s.sockets.close, s.stopGRPC}
+	steps := []func(context.Context) error{s.http.ShutdownWithContext, s.sockets.close, s.grpc.shutdown}
 	errs := make([]error, len(steps))
 	var wg sync.WaitGroup
 	for i, step := range steps {
@@ -137,17 +135,4 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("finish relays in flight: %w", err)
 	}
 	return nil
-}
-
-// stopGRPC waits for relays in flight, or for ctx.
-func (s *Server) stopGRPC(ctx context.Context) error {
-	stopped := make(chan struct{})
-	go func() { s.grpc.GracefulStop(); close(stopped) }()
-	select {
-	case <-stopped:
-		return nil
-	case <-ctx.Done():
-		s.grpc.Stop()
-		return ctx.Err()
-	}
 }
