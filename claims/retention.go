@@ -45,18 +45,7 @@ func NewRetention(group Electorate, trees SealedTrees, log *zap.Logger) *Retenti
 
 // Run works until ctx ends.
 func (r *Retention) Run(ctx context.Context) {
-	ticker := time.NewTicker(retentionInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if err := r.round(ctx); err != nil && ctx.Err() == nil {
-			r.log.Warn("sealed trees not looked after, tried again", zap.Error(err))
-		}
-	}
+	rounds(ctx, retentionInterval, r.log, "sealed trees not looked after, tried again", r.round)
 }
 
 func (r *Retention) round(ctx context.Context) error {

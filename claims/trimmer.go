@@ -44,18 +44,7 @@ func NewTrimmer(group Group, stream Stream, log *zap.Logger) *Trimmer {
 
 // Run works until ctx ends.
 func (t *Trimmer) Run(ctx context.Context) {
-	ticker := time.NewTicker(trimInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if err := t.round(ctx); err != nil && ctx.Err() == nil {
-			t.log.Warn("streams not trimmed, tried again", zap.Error(err))
-		}
-	}
+	rounds(ctx, trimInterval, t.log, "streams not trimmed, tried again", t.round)
 }
 
 // round trims to the mark once it is covered, and takes the next.

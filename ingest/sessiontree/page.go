@@ -9,7 +9,8 @@ import (
 // A page is how inner nodes are stored: those of one band of depths that hang
 // together, under the digest of the uppermost. A page is written and read as
 // one, so that a tree of 10,000 relays is three pages deep, and a flush of a
-// fifteenth of it writes less than a page a relay instead of six nodes. Hashes within a page follow from it.
+// fifteenth of it writes less than a page a relay instead of six nodes. Hashes
+// within a page follow from it.
 //
 //	page   3 | from 1 | inner
 //	inner  1 | depth 1 | prefix, depth bits | child | child
