@@ -30,6 +30,7 @@ func (n *network) sumOf(ctx context.Context, metric string) (sum float64) {
 // of what the next leader has on its disk.
 func TestIngestProofsComeFromTheArchive(t *testing.T) {
 	n, ctx := start(t, "")
+	n.awaitSession(ctx, 10) // all relays fit into one: no claim lands while another is to be sealed
 	report := n.driveAside(ctx, devnet.DriveOptions{Relays: 90, Sessions: 1})
 	if !eventually(ctx, func() bool { return n.sumOf(ctx, "ha_miner_claims_submitted_total") > 0 }) {
 		t.Fatal("no claim landed")
