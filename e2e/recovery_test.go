@@ -62,7 +62,7 @@ func TestRaftLostAndDamagedData(t *testing.T) {
 // All miners die at once: nothing that was decided is lost.
 func TestRaftAllKilledAtOnce(t *testing.T) {
 	params := pocketchain.DefaultParams()
-	params.ClaimWindowClose, params.ProofWindowClose = 25, 25 // nobody is there for a while
+	params.ClaimWindowClose, params.ProofWindowClose = 40, 40 // nobody is there for a while, three times
 	n, ctx := startOptions(t, devnet.Options{Chain: pocketchain.Options{Params: &params}})
 	paid := n.driveAside(ctx, devnet.DriveOptions{})
 	for range 3 {
