@@ -112,6 +112,33 @@ func TestMessagesOnTheirWayAreCounted(t *testing.T) {
 	}
 }
 
+// Calls that wait for their messages are bounded over all connections, and make room when
+// they end.
+func TestCallsThatWaitAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.config.Limits.MaxConcurrent = 2
+	s, url := w.start()
+	client := w.overHTTP2()
+	var pipes []*io.PipeWriter
+	for range 2 {
+		from, to := io.Pipe()
+		pipes = append(pipes, to)
+		go func() { _, _, _ = w.post2(client, url, relayPath, grpcType, from) }()
+	}
+	waiting := func() int64 { return s.pipeline.admission.arriving.taken.Load() }
+	waitFor(t, func() bool { return waiting() == 2 })
+	if res, err := w.call(url, w.signed("hello"), "3"); err != nil || res.RelayMinerError.GetCode() != 7 {
+		t.Errorf("one too many: got %v, %v, want a refusal for the load", res, err)
+	}
+	for _, pipe := range pipes {
+		_ = pipe.CloseWithError(errors.New("given up"))
+	}
+	waitFor(t, func() bool { return waiting() == 0 })
+	if res, err := w.call(url, w.signed("hello"), "3"); err != nil || res.RelayMinerError != nil {
+		t.Errorf("with room: %v, %v", res, err)
+	}
+}
+
 // A list of headers that no client needs is not taken, and the relayer goes on.
 func TestHugeHeadersOverGRPC(t *testing.T) {
 	w := newWorld(t)
