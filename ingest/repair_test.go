@@ -22,14 +22,14 @@ func storedNodes(t *testing.T, rdb *redis.Client, key string, leaves bool) []str
 	if err != nil {
 		t.Fatal(err)
 	}
-	maps.DeleteFunc(all, func(_, node string) bool { return (node[0] == 0) != leaves })
+	maps.DeleteFunc(all, func(_, node string) bool { return (node[0] == 3) == leaves })
 	return slices.Sorted(maps.Keys(all))
 }
 
 func TestLostNodesAreRepaired(t *testing.T) {
 	ref := testRef(1)
 	nodes := testKeys().Nodes(ref.Key())
-	const stored = 60
+	const stored, sheaves = 60, 5 // records of leaves
 	tests := map[string]struct {
 		trim   bool
 		seal   bool
@@ -46,18 +46,18 @@ func TestLostNodesAreRepaired(t *testing.T) {
 			}
 		}},
 		"leaf in the stream": {damage: func(t *testing.T, rdb *redis.Client) {
-			rdb.HDel(context.Background(), nodes, storedNodes(t, rdb, nodes, true)[:5]...)
+			rdb.HDel(context.Background(), nodes, storedNodes(t, rdb, nodes, true)[:1]...)
 		}},
 		"everything, in the stream": {damage: func(t *testing.T, rdb *redis.Client) { rdb.Del(context.Background(), nodes) }},
-		"leaf nowhere else": {trim: true, lost: 5, damage: func(t *testing.T, rdb *redis.Client) {
-			fields := append(storedNodes(t, rdb, nodes, true)[:5], storedNodes(t, rdb, nodes, false)...)
+		"leaf nowhere else": {trim: true, lost: stored / sheaves, damage: func(t *testing.T, rdb *redis.Client) {
+			fields := append(storedNodes(t, rdb, nodes, true)[:1], storedNodes(t, rdb, nodes, false)...)
 			rdb.HDel(context.Background(), nodes, fields...)
 		}},
 		"inner nodes of a sealed tree": {trim: true, seal: true, damage: func(t *testing.T, rdb *redis.Client) {
 			rdb.HDel(context.Background(), nodes, storedNodes(t, rdb, nodes, false)...)
 		}},
 		"leaf of a sealed tree": {trim: true, seal: true, err: errUnrepaired, damage: func(t *testing.T, rdb *redis.Client) {
-			fields := append(storedNodes(t, rdb, nodes, true)[:5], storedNodes(t, rdb, nodes, false)...)
+			fields := append(storedNodes(t, rdb, nodes, true)[:1], storedNodes(t, rdb, nodes, false)...)
 			rdb.HDel(context.Background(), nodes, fields...)
 		}},
 	}
@@ -69,9 +69,11 @@ func TestLostNodesAreRepaired(t *testing.T) {
 			for n := range stored {
 				relays = append(relays, testRelay(t, ref, n))
 			}
-			publish(t, p, relays...)
 			old := testOwner(t, rdb, 1)
-			consumeAll(t, old)
+			for some := range slices.Chunk(relays, stored/sheaves) {
+				publish(t, p, some...)
+				consumeAll(t, old)
+			}
 			if test.seal {
 				if _, err := old.Seal(ctx, ref.Key()); err != nil {
 					t.Fatal(err)

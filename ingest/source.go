@@ -15,6 +15,20 @@ type nodeSource struct {
 	key string
 }
 
+// Leaf implements sessiontree.Store. It reads the records of the tree until it has
+// found the leaf.
+func (s nodeSource) Leaf(ctx context.Context, digest sessiontree.Digest) ([]byte, error) {
+	for record, err := range records(ctx, s.rdb, s.key) {
+		if err != nil {
+			return nil, err
+		}
+		if leaf, found := sessiontree.FindLeaf(record, digest); found {
+			return leaf, nil
+		}
+	}
+	return nil, nil
+}
+
 // Nodes implements sessiontree.Source.
 func (s nodeSource) Nodes(ctx context.Context, digests []sessiontree.Digest) ([][]byte, error) {
 	var reads []*redis.SliceCmd

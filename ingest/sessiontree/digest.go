@@ -42,14 +42,11 @@ func (d *sumDigest) sum() uint64   { return binary.BigEndian.Uint64(d[32:]) }
 func (d *sumDigest) count() uint64 { return binary.BigEndian.Uint64(d[40:]) }
 func (d *sumDigest) hash() Digest  { return Digest(d[:32]) }
 
-// leafData is the leaf that is stored for a relay.
-func leafData(path *Digest, relay []byte, weight uint64) []byte {
-	data := make([]byte, leafHead, leafHead+len(relay)+leafTail)
-	data[0] = kindLeaf
-	copy(data[1:], path[:])
-	data = append(data, relay...)
-	data = binary.BigEndian.AppendUint64(data, weight)
-	return binary.BigEndian.AppendUint64(data, 1)
+// appendLeaf appends the leaf that is stored for a relay.
+func appendLeaf(to []byte, path *Digest, relay []byte, weight uint64) []byte {
+	to = append(append(append(to, kindLeaf), path[:]...), relay...)
+	to = binary.BigEndian.AppendUint64(to, weight)
+	return binary.BigEndian.AppendUint64(to, 1)
 }
 
 func innerData(left, right *sumDigest) (data [innerSize]byte) {
@@ -86,15 +83,16 @@ func extensionData(prefix *Digest, from, to int, child *sumDigest) []byte {
 	return append(data, child[32:]...)
 }
 
-// LeafRelay returns the relay of a stored leaf of that weight. It reports false
-// for pages and for leaves whose bytes are not what their path says.
-func LeafRelay(digest string, record []byte, weight uint64) ([]byte, bool) {
-	if len(record) <= leafHead+leafTail || record[0] != kindLeaf || len(digest) != len(Digest{}) {
+// leafRelay returns the relay of a leaf of that weight. It reports false for one
+// whose bytes are not what its digest and its path say.
+func leafRelay(leaf Node, weight uint64) ([]byte, bool) {
+	data := leaf.Data
+	if len(data) <= leafHead+leafTail || data[0] != kindLeaf {
 		return nil, false
 	}
-	relay := record[leafHead : len(record)-leafTail]
+	relay := data[leafHead : len(data)-leafTail]
 	key := Key(relay)
-	meta := record[len(record)-leafTail:]
-	return relay, sha256.Sum256(key[:]) == Digest(record[1:leafHead]) && sha256.Sum256(record) == Digest([]byte(digest)) &&
+	meta := data[len(data)-leafTail:]
+	return relay, sha256.Sum256(key[:]) == Digest(data[1:leafHead]) && sha256.Sum256(data) == leaf.Digest &&
 		binary.BigEndian.Uint64(meta) == weight && binary.BigEndian.Uint64(meta[8:]) == 1
 }

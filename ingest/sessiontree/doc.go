@@ -1,5 +1,5 @@
 // Package sessiontree grows the sparse Merkle sum trie of one supplier in one
-// session over a remote store of leaves and pages, and proves from it. Roots and
+// session over a remote store of sheaves and pages, and proves from it. Roots and
 // proofs are those of smt; docs/adr/0017-trees-grow-in-pages.md says why the
 // trie is not.
 //

@@ -2,15 +2,19 @@ package sessiontree
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 )
 
 // Expand makes of a stored record the nodes that smt itself would have stored:
-// of a leaf the leaf, of a page its inner nodes and extensions. Of the path of
+// of a leaf the leaf, of a sheaf its leaves, of a page its inner nodes and extensions. Of the path of
 // an extension only the bits that it stands for count; those after it are 0.
 func Expand(record Node) ([]Node, error) {
 	if len(record.Data) > leafHead+leafTail && record.Data[0] == kindLeaf && sha256.Sum256(record.Data) == record.Digest {
 		return []Node{record}, nil
+	}
+	if len(record.Data) > 0 && record.Data[0] == kindSheaf {
+		return expandSheaf(record)
 	}
 	if len(record.Data) < 2 || record.Data[0] != kindPage {
 		return nil, fmt.Errorf("%w: %x", ErrCorrupt, record.Digest)
@@ -22,6 +26,22 @@ func Expand(record Node) ([]Node, error) {
 		return nil, fmt.Errorf("%w: page %x", ErrCorrupt, record.Digest)
 	}
 	return t.expand(nil, 1, int(record.Data[1])), nil
+}
+
+func expandSheaf(record Node) (leaves []Node, _ error) {
+	var names []Digest
+	size := 1
+	for leaf := range leavesOf(record) {
+		if sha256.Sum256(leaf.Data) != leaf.Digest {
+			return nil, fmt.Errorf("%w: leaf %x", ErrCorrupt, leaf.Digest)
+		}
+		leaves, names = append(leaves, leaf), append(names, leaf.Digest)
+		size += len(leaf.Digest) + len(binary.AppendUvarint(nil, uint64(len(leaf.Data)))) + len(leaf.Data)
+	}
+	if sheafName(names) != record.Digest || size != len(record.Data) {
+		return nil, fmt.Errorf("%w: sheaf %x", ErrCorrupt, record.Digest)
+	}
+	return leaves, nil
 }
 
 // expand appends the nodes of the inner node at, which begins at depth from.

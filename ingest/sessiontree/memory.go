@@ -2,17 +2,25 @@ package sessiontree
 
 import "context"
 
-// Memory is a Source of nodes that are all in memory.
+// Memory is a Store of nodes that are all in memory, each leaf by itself.
 type Memory map[Digest][]byte
 
 // NewMemory holds what a delta sets.
 func NewMemory(delta Delta) Memory {
-	m := make(Memory, len(delta.Sets))
+	m := make(Memory, delta.Count)
 	for _, n := range delta.Sets {
-		m[n.Digest] = n.Data
+		if n.Data[0] != kindSheaf {
+			m[n.Digest] = n.Data
+		}
+		for leaf := range leavesOf(n) {
+			m[leaf.Digest] = leaf.Data
+		}
 	}
 	return m
 }
+
+// Leaf implements Store.
+func (m Memory) Leaf(_ context.Context, digest Digest) ([]byte, error) { return m[digest], nil }
 
 // Nodes implements Source.
 func (m Memory) Nodes(_ context.Context, digests []Digest) ([][]byte, error) {

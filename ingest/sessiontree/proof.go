@@ -13,7 +13,7 @@ import (
 // nothing.
 type proofStore struct {
 	ctx   context.Context
-	src   Source
+	store Store
 	known map[Digest][]byte
 }
 
@@ -24,11 +24,20 @@ func (s proofStore) Get(key []byte) ([]byte, error) {
 	if node, ok := s.known[d]; ok {
 		return node, nil
 	}
-	records, err := fetch(s.ctx, s.src, []Digest{d})
+	records, err := s.store.Nodes(s.ctx, []Digest{d})
 	if err != nil {
 		return nil, err
 	}
-	nodes, err := Expand(Node{d, records[0]})
+	record := records[0]
+	if len(record) == 0 {
+		if record, err = s.store.Leaf(s.ctx, d); err != nil {
+			return nil, err
+		}
+	}
+	if len(record) == 0 {
+		return nil, fmt.Errorf("%w: %x", ErrNodeMissing, d)
+	}
+	nodes, err := Expand(Node{d, record})
 	if err != nil {
 		return nil, err
 	}
@@ -47,9 +56,9 @@ func (proofStore) ClearAll() error          { return errReadOnly }
 // stored tree of root, as poktroll's pkg/relayer/session/sessiontree.go does
 // and x/proof verifies. The proof is checked against root before it is handed
 // out: a wrong one is a slash.
-func Prove(ctx context.Context, src Source, root, path []byte) (proof []byte, err error) {
+func Prove(ctx context.Context, from Store, root, path []byte) (proof []byte, err error) {
 	defer guard(&err)
-	store := proofStore{ctx, src, make(map[Digest][]byte)}
+	store := proofStore{ctx, from, make(map[Digest][]byte)}
 	trie := smt.ImportSparseMerkleSumTrie(store, sha256.New(), root, smt.WithValueHasher(nil))
 	closest, err := trie.ProveClosest(path)
 	if err != nil {

@@ -10,10 +10,18 @@ import (
 // sum and count that smt appends to it follow from the record's own bytes.
 type Digest [32]byte
 
-// Source reads stored records: leaves and pages. Nodes answers in the order
-// asked, nil for one that is not stored. It is called from one goroutine at a time.
+// Source reads stored records by their digests: pages, and leaves that are alone.
+// Nodes answers in the order asked, nil for one that is not stored. It is called from
+// one goroutine at a time.
 type Source interface {
 	Nodes(ctx context.Context, digests []Digest) ([][]byte, error)
+}
+
+// Store is a Source that can look for a leaf in all of its records, nil if there is
+// none. Only a proof needs that, for a leaf or two.
+type Store interface {
+	Source
+	Leaf(ctx context.Context, digest Digest) ([]byte, error)
 }
 
 var (

@@ -14,10 +14,9 @@ type Tree struct {
 	src   Source
 	trie  *trie
 	root  []byte // stored root; nil when nothing is stored yet
-	fresh []Node // leaves that no Delta has carried yet
-	held  int    // bytes of those leaves
-	way   way    // of the relay at hand, kept for its memory
-	open  bool   // a Delta was handed out and is not settled
+	fresh sheaves
+	way   way  // of the relay at hand, kept for its memory
+	open  bool // a Delta was handed out and is not settled
 }
 
 // Delta is what the store must change for the trie to move to Root.
@@ -69,11 +68,8 @@ func (t *Tree) Add(ctx context.Context, key Digest, relay []byte, weight uint64)
 	if end := t.trie.get(t.way.end); end.isLeaf() && t.trie.leaves[end.at()].path == l.path {
 		return false, nil
 	}
-	data := leafData(&l.path, relay, weight)
-	l.hash = sha256.Sum256(data)
+	l.hash = t.fresh.add(&l.path, relay, weight)
 	t.trie.insert(&t.way, l)
-	t.fresh = append(t.fresh, Node{l.hash, data})
-	t.held += len(data)
 	return true, nil
 }
 
@@ -97,14 +93,14 @@ func (t *Tree) reach(ctx context.Context, path *Digest) error {
 }
 
 // Dirty reports whether there are leaves that no Delta has carried yet.
-func (t *Tree) Dirty() bool { return len(t.fresh) > 0 }
+func (t *Tree) Dirty() bool { return !t.fresh.empty() }
 
 // Cold reports that pages may have to be read before leaves can be added.
 func (t *Tree) Cold() bool { return t.trie.unread > 0 }
 
 // Bytes is the memory the tree holds.
 func (t *Tree) Bytes() int {
-	return cap(t.trie.inners)*int(unsafe.Sizeof(inner{})) + cap(t.trie.leaves)*int(unsafe.Sizeof(leaf{})) + t.held
+	return cap(t.trie.inners)*int(unsafe.Sizeof(inner{})) + cap(t.trie.leaves)*int(unsafe.Sizeof(leaf{})) + t.fresh.bytes
 }
 
 // Commit computes the changes since the last Settle. Until Settle the tree
@@ -113,7 +109,7 @@ func (t *Tree) Commit() (Delta, error) {
 	if t.open {
 		return Delta{}, errUnsettled
 	}
-	c := commit{trie: t.trie, sets: t.fresh}
+	c := commit{trie: t.trie, sets: t.fresh.records()}
 	root := c.node(t.trie.root, 0, -1)
 	t.open = true
 	return Delta{Root: root[:], Count: root.count(), Sum: root.sum(), Deletes: c.deletes, Sets: c.sets}, nil
@@ -121,7 +117,7 @@ func (t *Tree) Commit() (Delta, error) {
 
 // Settle says that delta is stored, and lets go of the relays' bytes.
 func (t *Tree) Settle(delta Delta) {
-	t.root, t.fresh, t.held, t.open = delta.Root, nil, 0, false
+	t.root, t.fresh, t.open = delta.Root, sheaves{}, false
 }
 
 // Shed lets go of everything that can be read again. A tree with leaves that

@@ -31,6 +31,15 @@ func (m *memory) Nodes(_ context.Context, digests []Digest) ([][]byte, error) {
 	return out, nil
 }
 
+func (m *memory) Leaf(_ context.Context, digest Digest) ([]byte, error) {
+	for name, data := range m.nodes {
+		if leaf, found := FindLeaf(Node{name, data}, digest); found {
+			return leaf, nil
+		}
+	}
+	return nil, nil
+}
+
 func (m *memory) apply(delta Delta) {
 	for _, d := range delta.Deletes {
 		delete(m.nodes, d)

@@ -38,12 +38,11 @@ func TestPathsThatPartLate(t *testing.T) {
 			if err := grown.reach(context.Background(), &path); err != nil {
 				t.Fatal(err)
 			}
-			data := leafData(&path, value, 7)
-			l := leaf{path: path, hash: sha256.Sum256(data), sum: 7}
+			l := leaf{path: path, hash: sha256.Sum256(appendLeaf(nil, &path, value, 7)), sum: 7}
 			if !grown.trie.insert(&grown.way, l) {
 				continue
 			}
-			grown.fresh = append(grown.fresh, Node{l.hash, data})
+			grown.fresh.add(&path, value, 7)
 			if err := ref.Update(path[:], value, 7); err != nil {
 				t.Fatal(err)
 			}
