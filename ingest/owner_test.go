@@ -251,6 +251,25 @@ func TestTroubleStaysWhereItIs(t *testing.T) {
 	}
 }
 
+// What held an owner up is over when it works again, not when it failed last: it
+// pauses in between, and relayers bring what they took meanwhile.
+func TestTroubleLastsUntilItIsOver(t *testing.T) {
+	port := freePort(t)
+	server := runServer(t, port)
+	rdb := redis.NewClient(&redis.Options{Addr: address(port)})
+	defer rdb.Close()
+	o := testOwner(t, rdb, 1)
+	runOwner(t, o)
+	_ = server.Process.Kill()
+	_ = server.Wait()
+	eventually(t, "redis is missed", func() bool { return !o.Calm(time.Hour) })
+	missed := *o.trouble.Load()
+	eventually(t, "it is missed again, and the pauses are long", func() bool { return o.trouble.Load().Sub(missed) > readPauseMost })
+	back := time.Now()
+	runServer(t, port)
+	eventually(t, "the trouble is over after redis came back, not before", func() bool { return o.trouble.Load().After(back) })
+}
+
 func TestForgetAndTrimLeaveNothingBehind(t *testing.T) {
 	rdb := startRedis(t)
 	p, ctx := newTestPublisher(t, rdb), context.Background()

@@ -103,6 +103,9 @@ func (o *Owner) consume(ctx context.Context, r *reader) {
 		}
 		switch {
 		case err == nil:
+			if pause > readPause { // it is over only now, not since the last failure
+				o.troubled()
+			}
 			pause = readPause
 		case errors.Is(err, ErrFenced): // by a later owner, or Redis was emptied
 			o.troubled()

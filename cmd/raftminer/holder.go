@@ -25,7 +25,7 @@ const (
 	holdCheck = time.Second
 	// sealCalm is how long a session stays open after Redis was away: relayers bring
 	// what they took meanwhile.
-	sealCalm = 500 * time.Millisecond
+	sealCalm = time.Second
 	// recoverPatience is how long one stays open of which Redis lost relays: relayers
 	// notice within a second, and bring what they have of it.
 	recoverPatience = 3 * time.Second

@@ -26,7 +26,9 @@ type answersInRedis struct {
 	pause atomic.Int64 // until when it is left alone, in unix nanoseconds
 }
 
-func (a *answersInRedis) key(name string) string { return a.names.Namespace() + ingest.KindAnswer + ":" + name }
+func (a *answersInRedis) key(name string) string {
+	return a.names.Namespace() + ingest.KindAnswer + ":" + name
+}
 
 // do asks Redis unless it has just failed, and reports whether it answered.
 func (a *answersInRedis) do(ctx context.Context, ask func(context.Context) error) bool {
