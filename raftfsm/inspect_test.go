@@ -175,6 +175,22 @@ func TestBadQuestionsAreRefused(t *testing.T) {
 	}
 }
 
+// snapshotNow takes a snapshot and returns the index that it is at: the group may have
+// written on since.
+func snapshotNow(t *testing.T, n *Node) uint64 {
+	t.Helper()
+	taken := n.raft.Snapshot()
+	if err := taken.Error(); err != nil {
+		t.Fatal(err)
+	}
+	meta, content, err := taken.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = content.Close()
+	return meta.Index
+}
+
 // After a restart from a snapshot a member says from where on it knows what
 // happened, and what it knows is the same as before.
 func TestEventsAfterARestart(t *testing.T) {
@@ -193,10 +209,7 @@ func TestEventsAfterARestart(t *testing.T) {
 		return s
 	}
 	propose(sealed("old"))
-	if err := m.node.raft.Snapshot().Error(); err != nil {
-		t.Fatal(err)
-	}
-	snapshot := m.node.raft.AppliedIndex()
+	snapshot := snapshotNow(t, m.node)
 	propose(sealed("new"))
 	tell := func(after uint64) *adminpb.EventsResponse {
 		t.Helper()
