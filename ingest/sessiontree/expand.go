@@ -7,8 +7,9 @@ import (
 )
 
 // Expand makes of a stored record the nodes that smt itself would have stored:
-// of a leaf the leaf, of a sheaf its leaves, of a page its inner nodes and extensions. Of the path of
-// an extension only the bits that it stands for count; those after it are 0.
+// of a leaf the leaf, of a sheaf its leaves, of a page its inner nodes and
+// extensions. Of the path of an extension only the bits that it stands for count;
+// those after it are 0.
 func Expand(record Node) ([]Node, error) {
 	if len(record.Data) > leafHead+leafTail && record.Data[0] == kindLeaf && sha256.Sum256(record.Data) == record.Digest {
 		return []Node{record}, nil
