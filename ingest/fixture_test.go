@@ -75,6 +75,13 @@ func testOptions() Options {
 	}
 }
 
+// stagedOptions are those of an owner that writes every flush in stages of a few nodes.
+func stagedOptions() Options {
+	opts := testOptions()
+	opts.stageAbove, opts.stageBytes = 1, 500
+	return opts
+}
+
 func epochName(n int) string { return fmt.Sprintf("000001.%012d", n) }
 
 func testRef(n int) chain.SessionRef {

@@ -28,16 +28,20 @@ const (
 	childRedis = "RAFTMINER_TEST_REDIS"
 	childEpoch = "RAFTMINER_TEST_EPOCH"
 	childSeal  = "RAFTMINER_TEST_SEAL"
+	childStage = "RAFTMINER_TEST_STAGE"
 	// killsWanted sets the number of kills, killReport the file for the result.
 	killsWanted = "RAFTMINER_KILLS"
 	killReport  = "RAFTMINER_KILL_REPORT"
 )
 
 // instants are where children are killed; "" is any other instruction.
-var instants = []string{
-	"", "flush.after_read", "flush.after_add", "flush.before_script", "flush.after_script",
-	"trim.before_script", "trim.after_script", "seal.after_close", "seal.before_script", "seal.after_script", "",
-}
+var (
+	instants = []string{
+		"", "flush.after_read", "flush.after_add", "flush.before_script", "flush.after_script",
+		"trim.before_script", "trim.after_script", "seal.after_close", "seal.before_script", "seal.after_script", "",
+	}
+	stageInstants = []string{"stage.before_write", "stage.after_write"}
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childRedis) != "" {
@@ -46,13 +50,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// ownUntilKilled is a miner: it owns, consumes, trims, seals a session if told
-// to, and never ends by itself.
+// ownUntilKilled is a miner: it owns, consumes, trims, writes flushes in stages and
+// seals a session if told to, and never ends by itself.
 func ownUntilKilled() {
 	ctx := context.Background()
 	rdb := redis.NewClient(&redis.Options{Addr: os.Getenv(childRedis)})
 	epoch, _ := strconv.Atoi(os.Getenv(childEpoch))
 	opts := testOptions()
+	if os.Getenv(childStage) != "" {
+		opts = stagedOptions()
+	}
 	opts.FlushInterval, opts.FlushRelays = time.Millisecond, 16
 	o, err := Acquire(ctx, rdb, testKeys(), epochName(epoch), strconv.Itoa(epoch), opts)
 	if err != nil {
@@ -90,60 +97,85 @@ type killResult struct {
 	Sessions  int                   `json:"sessions"`
 	Nodes     int                   `json:"nodes"`
 	Differing int                   `json:"trees_differing"`
-	Stray     int                   `json:"nodes_stray"`
+	Stray     int                   `json:"nodes_stray"` // staged by an owner that was killed before its script
 }
 
 // However often and wherever miners are killed, each followed by a takeover,
 // every tree is the one of the relays that were acknowledged, byte for byte.
 func TestTreesSurviveKills(t *testing.T) {
-	result := killResult{Kills: 20, Instants: make(map[string]*killCount)}
+	kills := 24
 	if text := os.Getenv(killsWanted); text != "" {
-		result.Kills, _ = strconv.Atoi(text)
+		kills, _ = strconv.Atoi(text)
 	}
+	result := killResult{Instants: make(map[string]*killCount)}
+	for name, staged := range map[string]bool{"flushes in their script": false, "flushes in stages": true} {
+		t.Run(name, func(t *testing.T) { result.kill(t, kills/2, staged) })
+	}
+	result.write(t)
+}
+
+// kill kills so many owners of a Redis and compares what is left.
+func (r *killResult) kill(t *testing.T, kills int, staged bool) {
 	rdb := startRedis(t)
-	p, ctx := newTestPublisher(t, rdb), context.Background()
+	p := newTestPublisher(t, rdb)
 	acknowledged := make(map[chain.SessionKey][]MinedRelay)
-	for kill := range result.Kills {
+	for kill := range kills {
 		for nonce := range 40 {
 			// Sessions come and go: the sealed ones refuse, new ones take over.
 			ref := testRef(kill/3 + rand.IntN(6))
-			r := testRelay(t, ref, 40*kill+nonce-rand.IntN(3))
-			err := p.Publish(ctx, r)
+			relay := testRelay(t, ref, 40*kill+nonce-rand.IntN(3))
+			err := p.Publish(context.Background(), relay)
 			if err == nil {
-				acknowledged[r.Key()] = append(acknowledged[r.Key()], r)
-				result.Relays++
+				acknowledged[relay.Key()] = append(acknowledged[relay.Key()], relay)
+				r.Relays++
 			} else if !errors.Is(err, ErrSessionClosed) {
 				t.Fatal(err)
 			}
 		}
-		killOne(t, rdb.Options().Addr, kill+1, kill/3, result.Instants)
+		r.killOne(t, rdb.Options().Addr, kill, staged)
 	}
-	o := testOwner(t, rdb, result.Kills+1)
+	o := testOwner(t, rdb, kills+1)
 	for _, key := range sortedSessions(acknowledged) {
-		head, err := o.Seal(ctx, key)
-		if err != nil {
-			t.Fatal(err)
+		stray := r.compare(t, rdb, o, key, acknowledged[key])
+		// What a killed owner staged belongs to no tree and goes with its session.
+		if stray != 0 && !staged {
+			t.Errorf("session %v: %d nodes stored too many", key, stray)
 		}
-		root, nodes := referenceTree(t, acknowledged[key])
-		stored := storedTree(t, rdb, key)
-		result.Sessions, result.Nodes = result.Sessions+1, result.Nodes+len(nodes)
-		differs := !bytes.Equal(head.Root, root)
-		for digest, node := range nodes {
-			differs = differs || stored[digest] != node
+		if err := o.Forget(context.Background(), key); err != nil {
+			t.Error(err)
 		}
-		if differs {
-			result.Differing++
-			t.Errorf("session %v: tree of %d relays with root %x, want %x, or nodes differ", key, head.Count, head.Root, root)
-		}
-		if stray := len(stored) - len(nodes); stray != 0 {
-			result.Stray += stray
-			t.Errorf("session %v: %d nodes stored, want %d", key, len(stored), len(nodes))
-		}
-		if _, err := o.Prove(ctx, key, make([]byte, 32)); err != nil {
-			t.Errorf("session %v: prove: %v", key, err)
+		if rdb.Exists(context.Background(), testKeys().Nodes(key)).Val() != 0 {
+			t.Errorf("session %v: nodes are left of what is forgotten", key)
 		}
 	}
-	result.write(t)
+}
+
+// compare seals a session and compares its tree with the one of relays. It says how
+// many stored nodes are not in it.
+func (r *killResult) compare(t *testing.T, rdb *redis.Client, o *Owner, key chain.SessionKey, relays []MinedRelay) (stray int) {
+	t.Helper()
+	ctx := context.Background()
+	head, err := o.Seal(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, nodes := referenceTree(t, relays)
+	stored := storedTree(t, rdb, key)
+	r.Sessions, r.Nodes = r.Sessions+1, r.Nodes+len(nodes)
+	differs := !bytes.Equal(head.Root, root)
+	for digest, node := range nodes {
+		differs = differs || stored[digest] != node
+	}
+	if differs {
+		r.Differing++
+		t.Errorf("session %v: tree of %d relays with root %x, want %x, or nodes differ", key, head.Count, head.Root, root)
+	}
+	if _, err := o.Prove(ctx, key, make([]byte, 32)); err != nil {
+		t.Errorf("session %v: prove: %v", key, err)
+	}
+	stray = len(stored) - len(nodes)
+	r.Stray += stray
+	return stray
 }
 
 func (r killResult) write(t *testing.T) {
@@ -161,13 +193,18 @@ func (r killResult) write(t *testing.T) {
 }
 
 // killOne runs a child until its instant, or for a while.
-func killOne(t *testing.T, addr string, epoch, seal int, counts map[string]*killCount) {
+func (r *killResult) killOne(t *testing.T, addr string, kill int, staged bool) {
 	t.Helper()
-	instant := instants[rand.IntN(len(instants))]
+	instants := instants
 	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childRedis+"="+addr, childEpoch+"="+strconv.Itoa(epoch))
+	child.Env = append(os.Environ(), childRedis+"="+addr, childEpoch+"="+strconv.Itoa(kill+1))
+	if staged {
+		instants = append(stageInstants, instants...)
+		child.Env = append(child.Env, childStage+"=1")
+	}
+	instant := instants[rand.IntN(len(instants))]
 	if rand.IntN(2) == 0 || strings.HasPrefix(instant, "seal.") {
-		child.Env = append(child.Env, childSeal+"="+strconv.Itoa(seal))
+		child.Env = append(child.Env, childSeal+"="+strconv.Itoa(kill/3))
 	}
 	name, patience := instant, 500*time.Millisecond
 	if instant == "" {
@@ -175,10 +212,11 @@ func killOne(t *testing.T, addr string, epoch, seal int, counts map[string]*kill
 	} else {
 		child.Env = append(child.Env, "RAFTMINER_FAILPOINTS="+instant+"=kill")
 	}
-	if counts[name] == nil {
-		counts[name] = &killCount{}
+	if r.Instants[name] == nil {
+		r.Instants[name] = &killCount{}
 	}
-	counts[name].Kills++
+	r.Kills++
+	r.Instants[name].Kills++
 	var output bytes.Buffer
 	child.Stderr = &output
 	if err := child.Start(); err != nil {
@@ -187,10 +225,10 @@ func killOne(t *testing.T, addr string, epoch, seal int, counts map[string]*kill
 	overdue := time.AfterFunc(patience, func() { _ = child.Process.Kill() })
 	_ = child.Wait()
 	if !overdue.Stop() && instant != "" {
-		counts[name].Missed++
+		r.Instants[name].Missed++
 	}
 	if child.ProcessState.Exited() {
-		t.Fatalf("child of epoch %d ended by itself: %s", epoch, output.String())
+		t.Fatalf("child of kill %d ended by itself: %s", kill, output.String())
 	}
 }
 

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,9 @@ type Options struct {
 	ReplicaWait   time.Duration // longest wait for them
 	Metrics       *Metrics
 	Log           *zap.Logger
+
+	stageAbove int // bytes of nodes that go with a flush script; 0 for defaultStageAbove
+	stageBytes int // bytes of nodes of a stage; 0 for defaultStageBytes
 }
 
 // Owner is what one process owns: partitions, each under a fence of its own.
@@ -68,6 +72,8 @@ type Owner struct {
 
 // NewOwner owns no partition yet; Take gives it some.
 func NewOwner(rdb redis.UniversalClient, keys Keys, owner string, opts Options) *Owner {
+	opts.stageAbove = cmp.Or(opts.stageAbove, defaultStageAbove)
+	opts.stageBytes = cmp.Or(opts.stageBytes, defaultStageBytes)
 	o := &Owner{
 		rdb: rdb, keys: keys, owner: owner, opts: opts, metrics: opts.Metrics, log: opts.Log.Named("ingest"),
 		changed: make(chan struct{}, 1),

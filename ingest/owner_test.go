@@ -374,10 +374,19 @@ func TestForeignEntriesStayOut(t *testing.T) {
 }
 
 func TestFullRedisRefusesTheWholeFlush(t *testing.T) {
+	for name, opts := range map[string]Options{"in its script": testOptions(), "in stages": stagedOptions()} {
+		t.Run(name, func(t *testing.T) { testFullRedisRefusesTheWholeFlush(t, opts) })
+	}
+}
+
+func testFullRedisRefusesTheWholeFlush(t *testing.T, opts Options) {
 	rdb := startRedis(t)
 	p, ctx := newTestPublisher(t, rdb), context.Background()
 	publish(t, p, testRelay(t, testRef(1), 1))
-	o := testOwner(t, rdb, 1)
+	o, err := Acquire(ctx, rdb, testKeys(), epochName(1), "owner", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := o.read(ctx, o.parts); err != nil {
 		t.Fatal(err)
 	}
@@ -385,8 +394,8 @@ func TestFullRedisRefusesTheWholeFlush(t *testing.T) {
 	if err := rdb.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.flushDue(ctx, o.parts, true); err == nil {
-		t.Error("a flush into a full Redis succeeded")
+	if err := o.flushDue(ctx, o.parts, true); !errors.Is(err, ErrStoreFull) {
+		t.Errorf("flush: got %v, want %v", err, ErrStoreFull)
 	}
 	if err := p.Publish(ctx, testRelay(t, testRef(1), 2)); !errors.Is(err, ErrStoreFull) {
 		t.Errorf("publish: got %v, want %v", err, ErrStoreFull)

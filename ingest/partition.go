@@ -122,7 +122,8 @@ func (p *partition) moored(ctx context.Context) error {
 }
 
 func (p *partition) resume(head Head) *session {
-	return &session{head: head, header: headerBytes(head.Ref), tree: sessiontree.New(p.source(head.Ref.Key()), head.Root)}
+	header := headerBytes(head.Ref)
+	return &session{head: head, header: header, tree: sessiontree.New(p.source(head.Ref.Key()), head.Root).Sharing(header)}
 }
 
 func (p *partition) source(key chain.SessionKey) nodeSource {

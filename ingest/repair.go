@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/raftminer/raftminer/chain"
@@ -45,7 +44,7 @@ func (p *partition) repair(ctx context.Context, key chain.SessionKey) error {
 	if !ok {
 		return nil
 	}
-	tree := sessiontree.New(p.source(key), nil)
+	tree := sessiontree.New(p.source(key), nil).Sharing(s.header)
 	if err := p.regrow(ctx, s, tree); err != nil {
 		return fmt.Errorf("repair session %s: %w", key.SessionID, err)
 	}
@@ -126,27 +125,17 @@ func (p *partition) replay(ctx context.Context, s *session, add func([]byte) err
 	return nil
 }
 
-// restore writes a tree that was grown again: the nodes in stages, and unless
-// its root is the stored one the head.
+// restore writes a tree that was grown again: the nodes, and unless its root is
+// the stored one the head.
 func (p *partition) restore(ctx context.Context, c change, whole bool) error {
+	ctx = context.WithoutCancel(ctx)
 	p.flushes++
-	staged := ""
-	for i, piece := range pieces([]change{c}) {
-		keys, args := p.stageCall(p.staging(), i+1, piece)
-		if err := p.runScript(ctx, stageScript, keys, args); err != nil {
-			return err
-		}
-		staged = fmt.Sprintf("%s/%d", p.staging(), i+1)
+	staged, err := p.stage(ctx, []change{c})
+	if err != nil || whole {
+		return err
 	}
-	if whole {
-		return nil
-	}
-	keys, args := p.flushCall(staged, []change{c}, nil)
-	return p.runScript(ctx, flushScript, keys, args)
-}
-
-func (p *partition) runScript(ctx context.Context, script *redis.Script, keys []string, args []any) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	return p.counted(refusal(script.Run(ctx, p.rdb, keys, args...).Err()))
+	_, err = p.commit(ctx, staged, []change{c})
+	return err
 }

@@ -134,11 +134,15 @@ func leavesLeft(t *testing.T, rdb *redis.Client, key string, relays []MinedRelay
 	if err != nil {
 		t.Fatal(err)
 	}
+	stored := make(map[string]bool)
+	for digest, data := range all {
+		for relay := range sessiontree.Relays(sessiontree.Node{Digest: sessiontree.Digest([]byte(digest)), Data: []byte(data)}, testWeight) {
+			stored[string(relay)] = true
+		}
+	}
 	for _, r := range relays {
-		for _, node := range all {
-			if bytes.Contains([]byte(node), r.Relay) {
-				left = append(left, r)
-			}
+		if stored[string(r.Relay)] {
+			left = append(left, r)
 		}
 	}
 	return left

@@ -25,8 +25,6 @@ var (
 	sealSource string
 	//go:embed scripts/forget.lua
 	forgetSource string
-	//go:embed scripts/stage.lua
-	stageSource string
 	//go:embed scripts/trim.lua
 	trimSource string
 
@@ -36,7 +34,6 @@ var (
 	closeScript   = redis.NewScript(closeSource)
 	markScript    = redis.NewScript(markSource)
 	sealScript    = redis.NewScript(sealSource)
-	stageScript   = redis.NewScript(stageSource)
 	forgetScript  = redis.NewScript(forgetSource)
 	trimScript    = redis.NewScript(trimSource)
 )

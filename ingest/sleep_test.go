@@ -35,7 +35,7 @@ func endIfFenced(o *Owner) {
 // another takes over and works, the first wakes up and sends what it was about
 // to. Redis holds what it held before.
 func TestAnOwnerThatSleptWritesNothing(t *testing.T) {
-	for _, instant := range []string{"flush.before_script", "trim.before_script", "seal.before_script"} {
+	for _, instant := range []string{"stage.before_write", "flush.before_script", "trim.before_script", "seal.before_script"} {
 		t.Run(instant, func(t *testing.T) {
 			rdb := startRedis(t)
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -51,6 +51,9 @@ func TestAnOwnerThatSleptWritesNothing(t *testing.T) {
 				"RAFTMINER_FAILPOINTS="+instant+"=stop@"+filepath.Join(t.TempDir(), "once"))
 			if strings.HasPrefix(instant, "seal.") {
 				child.Env = append(child.Env, childSeal+"=1")
+			}
+			if strings.HasPrefix(instant, "stage.") {
+				child.Env = append(child.Env, childStage+"=1")
 			}
 			if err := child.Start(); err != nil {
 				t.Fatal(err)

@@ -31,7 +31,7 @@ func (t *traffic) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 func (t *traffic) count(cmds ...redis.Cmder) {
 	t.trips.Add(1)
 	for _, cmd := range cmds {
-		if strings.EqualFold(cmd.Name(), "hmget") {
+		if key, _ := cmd.Args()[min(1, len(cmd.Args())-1)].(string); strings.EqualFold(cmd.Name(), "hmget") && strings.Contains(key, ":nodes:") {
 			t.nodes.Add(int64(len(cmd.Args()) - 2))
 		}
 	}

@@ -2,7 +2,6 @@ package sessiontree
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 )
 
@@ -31,15 +30,15 @@ func Expand(record Node) ([]Node, error) {
 
 func expandSheaf(record Node) (leaves []Node, _ error) {
 	var names []Digest
-	size := 1
-	for leaf := range leavesOf(record) {
+	sheaf := openSheaf(record.Data)
+	for sheaf.next() {
+		leaf := sheaf.leaf()
 		if sha256.Sum256(leaf.Data) != leaf.Digest {
 			return nil, fmt.Errorf("%w: leaf %x", ErrCorrupt, leaf.Digest)
 		}
 		leaves, names = append(leaves, leaf), append(names, leaf.Digest)
-		size += len(leaf.Digest) + len(binary.AppendUvarint(nil, uint64(len(leaf.Data)))) + len(leaf.Data)
 	}
-	if sheafName(names) != record.Digest || size != len(record.Data) {
+	if sheaf.damaged || sheafName(names) != record.Digest {
 		return nil, fmt.Errorf("%w: sheaf %x", ErrCorrupt, record.Digest)
 	}
 	return leaves, nil

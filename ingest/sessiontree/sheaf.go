@@ -1,6 +1,7 @@
 package sessiontree
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"iter"
@@ -9,66 +10,102 @@ import (
 
 // A sheaf is how leaves are stored that come in one Delta: several in a record,
 // because growing a tree reads none of them and each record costs the store more
-// than its bytes. A leaf that is alone is stored as such, under its own digest.
+// than its bytes. What the relays share, their session's header, is in it once; of
+// a leaf it has what does not follow from the rest. A leaf that is alone is stored
+// as such, under its own digest.
 //
-//	sheaf   4 | leaves
-//	leaf    hash 32 | length uvarint | leaf as smt encodes it
+//	sheaf   5 | length uvarint | shared | leaves
+//	leaf    hash 32 | weight uvarint | cuts | length uvarint | relay without shared
+//	cuts    number uvarint | bytes of the relay before each uvarint
 //
-// Its name is the hash of those hashes: the same leaves in the same order have the
-// same one, and no other leaves have it.
+// Its name is the hash of the leaves' hashes: the same leaves in the same order have
+// the same one, and no other leaves have it.
 const (
-	kindSheaf = 4
+	kindSheaf = 5
 
 	// sheafBytes is the most of a sheaf of several leaves. The allocator of Redis
 	// gives the next size, a fifth more, to what is longer with its header.
 	sheafBytes = 16<<10 - 64
-	sheafEntry = len(Digest{}) + binary.MaxVarintLen32
+	// maxCuts is how often a relay has its session's header.
+	maxCuts = 2
+	// sheafEntry is the most that is stored besides a relay's bytes.
+	sheafEntry = len(Digest{}) + (3+maxCuts)*binary.MaxVarintLen64
 )
 
 // sheaves are leaves that no Delta has carried yet.
 type sheaves struct {
-	full  []Node
-	open  []byte   // the sheaf at hand
-	names []Digest // of its leaves
-	bytes int      // of all
+	shared []byte
+	full   []Node
+	open   []byte   // the sheaf at hand
+	names  []Digest // of its leaves
+	last   []byte   // of them, as smt encodes it
+	bytes  int      // of all
 }
 
 func (s *sheaves) empty() bool { return len(s.full)+len(s.names) == 0 }
 
 // add encodes the leaf of a relay and returns its digest.
 func (s *sheaves) add(path *Digest, relay []byte, weight uint64) Digest {
-	size := leafHead + len(relay) + leafTail
-	if len(s.names) > 0 && len(s.open)+sheafEntry+size > sheafBytes {
+	if len(s.names) > 0 && len(s.open)+sheafEntry+len(relay) > sheafBytes {
 		s.bind()
 	}
 	switch len(s.names) {
 	case 0:
-		s.open = append(make([]byte, 0, 1+sheafEntry+size), kindSheaf)
+		s.open = s.opening(sheafEntry + len(relay))
 	case 1: // it gets company
 		s.open = slices.Grow(s.open, sheafBytes-len(s.open))
 	}
 	at := len(s.open)
-	s.open = append(s.open, make([]byte, len(Digest{}))...)
-	s.open = binary.AppendUvarint(s.open, uint64(size))
-	from := len(s.open)
-	s.open = appendLeaf(s.open, path, relay, weight)
-	hash := sha256.Sum256(s.open[from:])
-	copy(s.open[at:], hash[:])
+	s.last = appendLeaf(s.last[:0], path, relay, weight)
+	hash := sha256.Sum256(s.last)
+	s.open = binary.AppendUvarint(append(s.open, hash[:]...), weight)
+	s.open = appendCut(s.open, relay, s.shared)
 	s.names = append(s.names, hash)
 	s.bytes += len(s.open) - at
 	return hash
 }
 
+// opening begins a sheaf that has room for so many bytes.
+func (s *sheaves) opening(room int) []byte {
+	sheaf := append(make([]byte, 0, 1+binary.MaxVarintLen64+len(s.shared)+room), kindSheaf)
+	sheaf = binary.AppendUvarint(sheaf, uint64(len(s.shared)))
+	return append(sheaf, s.shared...)
+}
+
+// appendCut appends a relay without what it shares.
+func appendCut(to, relay, shared []byte) []byte {
+	cuts := make([]int, 0, maxCuts)
+	for from := 0; len(shared) > 0 && len(cuts) < maxCuts; {
+		before := bytes.Index(relay[from:], shared)
+		if before < 0 {
+			break
+		}
+		cuts = append(cuts, from+before)
+		from += before + len(shared)
+	}
+	to = binary.AppendUvarint(to, uint64(len(cuts)))
+	for _, at := range cuts {
+		to = binary.AppendUvarint(to, uint64(at))
+	}
+	to = binary.AppendUvarint(to, uint64(len(relay)-len(cuts)*len(shared)))
+	from := 0
+	for _, at := range cuts {
+		to = append(to, relay[from:at]...)
+		from = at + len(shared)
+	}
+	return append(to, relay[from:]...)
+}
+
 // bind ends the sheaf at hand.
 func (s *sheaves) bind() {
-	if len(s.names) == 0 {
+	switch len(s.names) {
+	case 0:
 		return
+	case 1:
+		s.full = append(s.full, Node{s.names[0], bytes.Clone(s.last)})
+	default:
+		s.full = append(s.full, Node{sheafName(s.names), s.open})
 	}
-	record := Node{sheafName(s.names), s.open}
-	if len(s.names) == 1 {
-		record, _ = firstLeaf(s.open[1:])
-	}
-	s.full = append(s.full, record)
 	s.open, s.names = nil, s.names[:0]
 }
 
@@ -78,27 +115,15 @@ func (s *sheaves) records() []Node {
 	return s.full
 }
 
+// settle forgets the leaves.
+func (s *sheaves) settle() { s.full, s.bytes = nil, 0 }
+
 func sheafName(leaves []Digest) Digest {
 	h := sha256.New()
 	for i := range leaves {
 		h.Write(leaves[i][:])
 	}
 	return Digest(h.Sum(nil))
-}
-
-// firstLeaf splits off the first leaf of a sheaf's leaves; a nil rest says that
-// there is none. It does not look whether the leaf has its hash.
-func firstLeaf(leaves []byte) (leaf Node, rest []byte) {
-	if len(leaves) < len(Digest{}) {
-		return Node{}, nil
-	}
-	size, n := binary.Uvarint(leaves[len(Digest{}):])
-	from := len(Digest{}) + n
-	if n <= 0 || size > uint64(len(leaves)-from) {
-		return Node{}, nil
-	}
-	to := from + int(size)
-	return Node{Digest(leaves), leaves[from:to:to]}, leaves[to:]
 }
 
 // leavesOf are the leaves in a record: of a sheaf, or the one that it is. Pages have
@@ -110,8 +135,8 @@ func leavesOf(record Node) iter.Seq[Node] {
 		case record.Data[0] == kindLeaf:
 			yield(record)
 		case record.Data[0] == kindSheaf:
-			for leaf, rest := firstLeaf(record.Data[1:]); rest != nil; leaf, rest = firstLeaf(rest) {
-				if !yield(leaf) {
+			for sheaf := openSheaf(record.Data); sheaf.next(); {
+				if !yield(sheaf.leaf()) {
 					return
 				}
 			}
@@ -133,6 +158,14 @@ func Relays(record Node, weight uint64) iter.Seq[[]byte] {
 
 // FindLeaf looks for a leaf in a stored record.
 func FindLeaf(record Node, digest Digest) (leaf []byte, found bool) {
+	if len(record.Data) > 0 && record.Data[0] == kindSheaf {
+		for sheaf := openSheaf(record.Data); sheaf.next(); {
+			if sheaf.digest == digest {
+				return sheaf.leaf().Data, true
+			}
+		}
+		return nil, false
+	}
 	for l := range leavesOf(record) {
 		if l.Digest == digest {
 			return l.Data, true

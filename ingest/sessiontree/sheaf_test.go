@@ -10,16 +10,19 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever the sizes of relays, every one is in one record of those that are stored,
-// under its digest, and records keep to their size.
+// Whatever the sizes of relays and wherever they have what they share, every one is in
+// one record of those that are stored, under its digest, and records keep to their size.
 func TestSheavesHoldEveryLeaf(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sizes := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(1, 300), rapid.IntRange(1, 2*sheafBytes)), 1, 60).Draw(t, "sizes")
-		var fresh sheaves
+		fresh := sheaves{shared: rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "shared")}
 		var want [][]byte
 		digests := make(map[Digest][]byte)
 		for n, size := range sizes {
 			body := bytes.Repeat([]byte{byte(n)}, size)
+			for range rapid.IntRange(0, 3).Draw(t, "times") {
+				body = slices.Insert(body, rapid.IntRange(0, len(body)).Draw(t, "at"), fresh.shared...)
+			}
 			key := Key(body)
 			path := Digest(sha256.Sum256(key[:]))
 			want = append(want, body)
@@ -57,8 +60,28 @@ func TestSheavesHoldEveryLeaf(t *testing.T) {
 	})
 }
 
-// A byte that changes in a sheaf costs the leaf that it is in, or those from there on,
-// and never makes another relay.
+// What relays share is stored once.
+func TestSheavesShareTheHeader(t *testing.T) {
+	header := bytes.Repeat([]byte("header"), 20)
+	fresh := sheaves{shared: header}
+	const relays = 10
+	for n := range relays {
+		body := slices.Concat([]byte{byte(n)}, header, []byte("request"), header, []byte("response"))
+		key := Key(body)
+		path := Digest(sha256.Sum256(key[:]))
+		fresh.add(&path, body, 7)
+	}
+	stored := fresh.records()[0].Data
+	if n := bytes.Count(stored, header); n != 1 {
+		t.Errorf("the header is stored %d times, want once", n)
+	}
+	if most := len(header) + relays*60; len(stored) > most {
+		t.Errorf("%d bytes stored, want at most %d", len(stored), most)
+	}
+}
+
+// A byte that changes in a sheaf costs the leaf that it is in, those from there on, or
+// all if they share it, and never makes another relay.
 func TestDamagedSheaf(t *testing.T) {
 	m, relays, _ := grown(t, 20)
 	known := make(map[string]bool)

@@ -42,6 +42,13 @@ func New(src Source, root []byte) *Tree {
 // empty also knows the root that smt gives a trie without leaves.
 func (t *Tree) empty() bool { return len(t.root) == 0 || bytes.Equal(t.root, emptyDigest[:]) }
 
+// Sharing says which bytes the relays of the tree have in common, so that they are
+// not stored with each of them. One that does not have them may come all the same.
+func (t *Tree) Sharing(part []byte) *Tree {
+	t.fresh.shared = part
+	return t
+}
+
 func (t *Tree) load() {
 	t.trie = newTrie()
 	if !t.empty() {
@@ -117,7 +124,8 @@ func (t *Tree) Commit() (Delta, error) {
 
 // Settle says that delta is stored, and lets go of the relays' bytes.
 func (t *Tree) Settle(delta Delta) {
-	t.root, t.fresh, t.open = delta.Root, sheaves{}, false
+	t.fresh.settle()
+	t.root, t.open = delta.Root, false
 }
 
 // Shed lets go of everything that can be read again. A tree with leaves that

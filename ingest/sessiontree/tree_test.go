@@ -49,9 +49,14 @@ func (m *memory) apply(delta Delta) {
 	}
 }
 
+// relayHeader is in every relay twice.
+const relayHeader = "session header"
+
 func relay(n int) []byte {
 	body := bytes.Repeat([]byte{byte(n)}, 200)
 	binary.BigEndian.PutUint64(body, uint64(n))
+	copy(body[20:], relayHeader)
+	copy(body[100:], relayHeader)
 	return body
 }
 
@@ -185,7 +190,7 @@ func TestAnyHistoryGivesTheReferenceTree(t *testing.T) {
 func grown(t *testing.T, n int) (*memory, [][]byte, []byte) {
 	t.Helper()
 	m := newMemory()
-	tree := New(m, nil)
+	tree := New(m, nil).Sharing([]byte(relayHeader))
 	var relays [][]byte
 	for i := range n {
 		relays = append(relays, relay(i))
@@ -325,7 +330,7 @@ func TestSettledTreeDoesNotHoldRelays(t *testing.T) {
 
 func FuzzStoredNode(f *testing.F) {
 	m := newMemory()
-	tree := New(m, nil)
+	tree := New(m, nil).Sharing([]byte(relayHeader))
 	for i := range 40 {
 		mustAdd(f, tree, relay(i))
 	}
