@@ -3,6 +3,7 @@ package claims
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -44,6 +45,7 @@ type Archivist struct {
 	leaves  func(ctx context.Context, key chain.SessionKey, weight uint64) archive.Leaves
 	log     *zap.Logger
 
+	kept  map[chain.SessionKey]bool      // trees that were seen on the disk
 	retry map[chain.SessionKey]time.Time // when a tree that failed is tried again
 	swept time.Time
 
@@ -60,6 +62,7 @@ func NewArchivist(node string, group Records, files *archive.Archive,
 	f := promauto.With(reg)
 	return &Archivist{
 		node: node, group: group, archive: files, leaves: leaves, log: log.Named("archive"),
+		kept:   make(map[chain.SessionKey]bool),
 		retry:  make(map[chain.SessionKey]time.Time),
 		stored: f.NewCounter(prometheus.CounterOpts{Name: "ha_miner_trees_archived_total", Help: "Sealed trees written to this node's disk."}),
 		failed: f.NewCounter(prometheus.CounterOpts{Name: "ha_miner_tree_archive_errors_total", Help: "Sealed trees that could not be archived; tried again."}),
@@ -95,7 +98,10 @@ func (a *Archivist) round(ctx context.Context, now time.Time) {
 			continue
 		}
 		delete(a.retry, s.Ref.Key())
-		done = append(done, raftfsm.ArchivedTree{Key: s.Ref.Key(), Root: s.Root})
+		a.kept[s.Ref.Key()] = true
+		if !slices.Contains(s.Archives, a.node) {
+			done = append(done, raftfsm.ArchivedTree{Key: s.Ref.Key(), Root: s.Root})
+		}
 	}
 	if len(done) > 0 {
 		reportCtx, cancel := context.WithTimeout(ctx, reportTimeout)
@@ -113,11 +119,13 @@ func (a *Archivist) round(ctx context.Context, now time.Time) {
 	}
 }
 
-// due are the sealed sessions that the group does not know to be on this node.
+// due are the sealed sessions that the group does not know to be on this node, or
+// that were not seen there: a member may come back under its name with an empty disk.
 func (a *Archivist) due(now time.Time) (sessions []raftfsm.Session) {
 	a.group.View(func(state *raftfsm.State) {
 		for s := range state.Sessions() {
-			if sealedOpen(s) && !slices.Contains(s.Archives, a.node) && !now.Before(a.retry[s.Ref.Key()]) {
+			settled := a.kept[s.Ref.Key()] && slices.Contains(s.Archives, a.node)
+			if sealedOpen(s) && !settled && !now.Before(a.retry[s.Ref.Key()]) {
 				sessions = append(sessions, s)
 			}
 		}
@@ -161,14 +169,11 @@ func (a *Archivist) sweep(now time.Time) error {
 	})
 	a.files.Set(float64(len(entries) - len(gone)))
 	for _, key := range gone {
+		delete(a.kept, key)
 		if err := a.archive.Remove(key); err != nil {
 			return fmt.Errorf("remove session %s of %s: %w", key.SessionID, key.Supplier, err)
 		}
 	}
-	for key, at := range a.retry {
-		if now.Sub(at) > archiveSweep {
-			delete(a.retry, key)
-		}
-	}
+	maps.DeleteFunc(a.retry, func(_ chain.SessionKey, at time.Time) bool { return now.Sub(at) > archiveSweep })
 	return nil
 }
