@@ -20,7 +20,7 @@ demo: build ## relays on a real chain, the leader killed half-way, and what was 
 	$(BIN)/devnet run --relays 600 --rps 60 --kill-leader 1 --sessions 3 -o table
 
 test: ## everything: unit tests with -race, then the system tests on the real chain
-	scripts/deps.sh
+	scripts/deps.sh haproxy
 	scripts/test-unit.sh
 	scripts/test-system.sh
 
@@ -29,7 +29,7 @@ test-unit: ## unit tests with -race
 	scripts/test-unit.sh
 
 test-system: ## system tests on the real chain
-	scripts/deps.sh
+	scripts/deps.sh haproxy
 	scripts/test-system.sh
 
 bench: ## go benchmarks with allocations, COUNT times each, fit for benchstat

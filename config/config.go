@@ -116,6 +116,7 @@ type Relayer struct {
 	Limits     Limits     `yaml:"limits"`
 	Simulation Simulation `yaml:"simulation"`
 	CORS       CORS       `yaml:"cors"`
+	Proxies    []string   `yaml:"trusted_proxies" doc:"addresses and networks of balancers, such as 10.0.0.0/8, whose PROXY headers say where a connection comes from; those of others are refused; default: none"`
 }
 
 // CORS is for pages that send relays from a browser.
@@ -147,7 +148,7 @@ type Limits struct {
 	MaxConcurrent  int           `yaml:"max_concurrent" doc:"most relays in flight"`
 	MaxMemory      Bytes         `yaml:"max_memory" doc:"most bytes of requests and answers in flight"`
 	MaxConnections int           `yaml:"max_connections" doc:"most connections of clients, also idle ones; more are closed at once"`
-	MaxPerAddress  int           `yaml:"max_connections_per_address" doc:"most connections of one IPv4 address or IPv6 /64; 0 does not limit, as behind a balancer that hides them"`
+	MaxPerAddress  int           `yaml:"max_connections_per_address" doc:"most connections of one IPv4 address or IPv6 /64; 0 does not limit, as behind a balancer that hides them, see trusted_proxies"`
 	MaxWebSockets  int           `yaml:"max_websockets" doc:"most WebSockets of clients, of 52 KiB each; more are refused with status 429"`
 	ReadTimeout    time.Duration `yaml:"read_timeout" doc:"for a whole request to come, over HTTP and gRPC"`
 	Rate           Rate          `yaml:"rate"`

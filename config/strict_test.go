@@ -139,6 +139,10 @@ func TestStrict(t *testing.T) {
 			[]string{"redis: {", "redis: {namespace: {base_prefix: 'a:b'}, "},
 			[]string{`f:6: redis.namespace.base_prefix: "a:b" may have letters, digits, dashes and underscores`},
 		},
+		"a balancer that is no address": {
+			[]string{"relayer: {", "relayer: {trusted_proxies: [10.0.0.0/8, balancer], "},
+			[]string{`f:19: relayer.trusted_proxies[1]: "balancer" must be an address or a network such as 10.0.0.0/8`},
+		},
 		"origin with a path": {
 			[]string{"relayer: {", "relayer: {cors: {allowed_origins: ['*', 'https://a.example/']}, "},
 			[]string{`f:19: relayer.cors.allowed_origins[1]: "https://a.example/" must be '*' or an origin such as https://app.example, without a path`},

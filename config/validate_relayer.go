@@ -38,6 +38,11 @@ func (v *validator) relayer() {
 	v.limits("relayer.limits", v.cfg.Relayer.Limits)
 	v.simulation("relayer.simulation", v.cfg.Relayer.Simulation)
 	v.origins("relayer.cors.allowed_origins", v.cfg.Relayer.CORS.AllowedOrigins)
+	for i, network := range v.cfg.Relayer.Proxies {
+		if _, err := parseNetwork(network); err != nil {
+			v.bad(fmt.Sprintf("relayer.trusted_proxies[%d]", i), "%q must be an address or a network such as 10.0.0.0/8", network)
+		}
+	}
 	if len(v.cfg.Services) == 0 {
 		v.bad("services", "a relayer needs at least one service")
 	}

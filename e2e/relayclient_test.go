@@ -76,6 +76,7 @@ func TestRelayClient(t *testing.T) {
 	n, ctx := startWith(t, "", func(name string, config map[string]any) {
 		pinRing(name, config)
 		secure.open(name, config)
+		trustHAProxy(config)
 	})
 	c := relayClient{network: n, ctx: ctx}
 	message, err := proto.Marshal(wrapperspb.Bytes([]byte("hello")))
@@ -114,6 +115,7 @@ func TestRelayClient(t *testing.T) {
 	c.checkFailures()
 	c.checkSimulated()
 	c.checkSecure(secure, file)
+	c.checkBalanced(file)
 }
 
 // simulatedRing are two public keys; the second one's secret is 2.

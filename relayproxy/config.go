@@ -3,6 +3,7 @@ package relayproxy
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -18,6 +19,8 @@ type Config struct {
 	Simulation    Simulation
 	// AllowedOrigins are the pages that browsers let send relays; "*" is any.
 	AllowedOrigins []string
+	// TrustedProxies are balancers that may say for whom they connect.
+	TrustedProxies []netip.Prefix
 }
 
 // Service is one on-chain service and where its requests go.

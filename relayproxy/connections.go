@@ -13,6 +13,7 @@ import (
 // safe for concurrent use.
 type connections struct {
 	most, mostOfOne int // 0: any number of one address
+	trusted         trusted
 	refused         *prometheus.CounterVec
 	greeted         *prometheus.CounterVec // by port and greeting
 
@@ -21,9 +22,9 @@ type connections struct {
 	of   map[netip.Prefix]int
 }
 
-func newConnections(l Limits, reg prometheus.Registerer) (*connections, error) {
+func newConnections(l Limits, proxies []netip.Prefix, reg prometheus.Registerer) (*connections, error) {
 	c := &connections{
-		most: l.MaxConnections, mostOfOne: l.MaxConnectionsPerAddress, of: make(map[netip.Prefix]int),
+		most: l.MaxConnections, mostOfOne: l.MaxConnectionsPerAddress, trusted: proxies, of: make(map[netip.Prefix]int),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "ha_relayer", Name: "connections_refused_total", Help: "Connections closed at once, by which limit: all, address; and system: attempts to accept that failed.",
 		}, []string{"limit"}),
@@ -53,31 +54,56 @@ func (c *connections) greetedOn(port string) map[greeting]prometheus.Counter {
 	return counters
 }
 
-// enter counts a connection in, unless there are too many. Leave says that it is
-// closed.
-func (c *connections) enter(conn net.Conn) (leave func(), ok bool) {
-	from := neighbourhood(conn.RemoteAddr())
+// visit is a connection that was counted in.
+type visit struct {
+	bounds *connections
+	from   netip.Prefix
+	placed bool // counted under from
+	left   bool
+}
+
+// enter counts a connection in, unless there are too many.
+func (c *connections) enter() (v *visit, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.open >= c.most:
+	if c.open >= c.most {
 		c.refused.WithLabelValues("all").Inc()
-		return nil, false
-	case c.mostOfOne > 0 && c.of[from] >= c.mostOfOne:
-		c.refused.WithLabelValues("address").Inc()
 		return nil, false
 	}
 	c.open++
-	c.of[from]++
-	return sync.OnceFunc(func() { c.leave(from) }), true
+	return &visit{bounds: c}, true
 }
 
-func (c *connections) leave(from netip.Prefix) {
+// comesFrom counts the connection under its address, unless there are too many of it.
+func (v *visit) comesFrom(addr net.Addr) bool {
+	c := v.bounds
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	v.from = neighbourhood(addr)
+	if c.mostOfOne > 0 && c.of[v.from] >= c.mostOfOne {
+		c.refused.WithLabelValues("address").Inc()
+		return false
+	}
+	c.of[v.from]++
+	v.placed = true
+	return true
+}
+
+// leave counts the connection out. It may be called twice.
+func (v *visit) leave() {
+	c := v.bounds
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v.left {
+		return
+	}
+	v.left = true
 	c.open--
-	if c.of[from]--; c.of[from] == 0 {
-		delete(c.of, from)
+	if !v.placed {
+		return
+	}
+	if c.of[v.from]--; c.of[v.from] == 0 {
+		delete(c.of, v.from)
 	}
 }
 

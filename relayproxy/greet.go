@@ -21,11 +21,21 @@ const (
 	greetSilent greeting = "silent" // it said nothing in time, or hung up: balancers look like that
 	greetNoTLS  greeting = "no_tls" // its handshake failed
 	greetOther  greeting = "other"  // it speaks what the port does not take
+	greetCrowd  greeting = ""       // too many of its address: counted as refused
 )
 
-// greet finds out what a connection speaks, after the handshake if there is TLS.
+// greet finds out where a connection comes from and what it speaks, after the handshake
+// if there is TLS.
 func (m *protocolMux) greet(conn *sniffedConn) greeting {
 	_ = conn.SetDeadline(time.Now().Add(sniffTime)) // a closed connection fails at the read
+	announced, err := m.bounds.trusted.announced(conn.Conn)
+	if err != nil {
+		return unannounced(err)
+	}
+	conn.Conn = announced
+	if !conn.visit.comesFrom(conn.RemoteAddr()) {
+		return greetCrowd
+	}
 	if m.tls != nil {
 		secure := tls.Server(conn.Conn, m.tls)
 		if err := secure.Handshake(); err != nil {
@@ -71,12 +81,12 @@ func isPlainHTTP(e tls.RecordHeaderError) bool {
 type sniffedConn struct {
 	net.Conn
 	first []byte
-	leave func() // once
+	visit *visit
 }
 
 // Close implements net.Conn.
 func (c *sniffedConn) Close() error {
-	c.leave()
+	c.visit.leave()
 	return c.Conn.Close()
 }
 

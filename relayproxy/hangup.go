@@ -8,6 +8,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/pires/go-proxyproto"
 )
 
 // lookEvery is how often somebody looks after the client of a relay that lasts. Most
@@ -47,6 +49,9 @@ func socketOf(conn net.Conn) syscall.Conn {
 	}
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
+	}
+	if passed, ok := conn.(*proxyproto.Conn); ok {
+		conn = passed.Raw()
 	}
 	socket, _ := conn.(syscall.Conn)
 	return socket

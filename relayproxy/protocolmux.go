@@ -56,13 +56,13 @@ func (m *protocolMux) run() {
 			time.Sleep(acceptPause)
 			continue
 		}
-		leave, ok := m.bounds.enter(conn)
+		visit, ok := m.bounds.enter()
 		if !ok {
 			_ = conn.Close()
 			continue
 		}
 		m.sniffing.Add(1)
-		go m.sniff(&sniffedConn{Conn: conn, leave: leave})
+		go m.sniff(&sniffedConn{Conn: conn, visit: visit})
 	}
 	handed := make(chan struct{})
 	go func() { m.sniffing.Wait(); close(handed) }()
@@ -77,6 +77,10 @@ func (m *protocolMux) run() {
 func (m *protocolMux) sniff(conn *sniffedConn) {
 	defer m.sniffing.Done()
 	found := m.greet(conn)
+	if found == greetCrowd {
+		_ = conn.Close()
+		return
+	}
 	m.greeted[found].Inc()
 	var to chan net.Conn // nil: nobody takes it
 	switch found {

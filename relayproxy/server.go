@@ -64,7 +64,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register relayer metrics: %w", err)
 	}
-	clients, err := newConnections(cfg.Limits, deps.Registerer)
+	clients, err := newConnections(cfg.Limits, cfg.TrustedProxies, deps.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("register relayer metrics: %w", err)
 	}

@@ -11,6 +11,7 @@ func serviceConfig(cfg *config.Config) relayproxy.Config {
 		Services: make(map[string]relayproxy.Service), OverServicing: cfg.Relayer.RelayMeter.OverServicing,
 		Limits: limits(cfg.Relayer.Limits), Simulation: simulation(cfg.Relayer.Simulation),
 		AllowedOrigins: cfg.Relayer.CORS.AllowedOrigins,
+		TrustedProxies: cfg.Relayer.TrustedProxies(),
 	}
 	for id, s := range cfg.Services {
 		service := relayproxy.Service{
