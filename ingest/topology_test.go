@@ -138,9 +138,9 @@ func TestRedisCluster(t *testing.T) {
 	stop := runOwner(t, old)
 	publishMany(t, p, 0, 100, all)
 	eventually(t, "relays are in trees", func() bool { return len(old.Heads()) == 4 })
-	// The next one asks for replicas that are not there: its writes go to one
-	// server with the question, and stand.
-	opts := testOptions()
+	// The next one writes in stages, and asks for replicas that are not there: its
+	// writes go to one server with the question, and stand.
+	opts := stagedOptions()
 	opts.Replicas, opts.ReplicaWait = 1, time.Millisecond
 	o, err := Acquire(ctx, rdb, testKeys(), epochName(2), "owner-2", opts)
 	if err != nil {
@@ -179,7 +179,10 @@ func TestSentinelFailover(t *testing.T) {
 	})
 
 	p, all := newTestPublisher(t, rdb), make(map[chain.SessionKey][]MinedRelay)
-	o := testOwner(t, rdb, 1)
+	o, err := Acquire(ctx, rdb, testKeys(), epochName(1), "owner", stagedOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
 	runOwner(t, o)
 	publishMany(t, p, 0, 50, all)
 	eventually(t, "replica has everything", func() bool { return caughtUp(ctx, master, replica) })

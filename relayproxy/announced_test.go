@@ -2,12 +2,12 @@ package relayproxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
@@ -29,7 +29,7 @@ func header(t *testing.T, version byte, client string) []byte {
 // announce opens a connection and sends what a balancer, or who pretends to be one, would.
 func announce(t *testing.T, url string, first []byte) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	conn, err := net.Dial("tcp", hostOf(url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +73,24 @@ func TestTrustedBalancersSayWhereConnectionsComeFrom(t *testing.T) {
 				t.Errorf("%v connections were refused, want 1", n)
 			}
 		})
+	}
+}
+
+// The header comes ahead of TLS, which a balancer passes through.
+func TestBalancersAnnounceAheadOfTLS(t *testing.T) {
+	w := newWorld(t)
+	w.secure(ProtocolHTTP)
+	w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	s, url := w.start()
+	trust := w.trust.Clone()
+	trust.ServerName = "127.0.0.1"
+	if err := ask(tls.Client(announce(t, url, header(t, 2, "192.0.2.1:1")), trust)); err != nil {
+		t.Error(err)
+	}
+	s.connections.mu.Lock()
+	defer s.connections.mu.Unlock()
+	if n := s.connections.of[netip.MustParsePrefix("192.0.2.1/32")]; n != 1 {
+		t.Errorf("%d connections count for the client, want 1", n)
 	}
 }
 
