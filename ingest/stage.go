@@ -81,7 +81,7 @@ func (p *partition) stagePiece(ctx context.Context, after, name string, piece []
 		cmds, err := tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			pipe.HSet(ctx, meta, "staged", name)
 			for _, s := range piece {
-				pipe.HSet(ctx, p.keys.Nodes(s.change.head.Ref.Key()), appendNodes(nil, s.nodes)...)
+				pipe.HSet(ctx, p.keys.Nodes(s.change.head.Ref.Key()), appendNodes(make([]any, 0, 2*len(s.nodes)), s.nodes)...)
 			}
 			return nil
 		})
