@@ -31,7 +31,8 @@ func (t trusted) announced(conn net.Conn) (net.Conn, error) {
 	if !t.include(conn.RemoteAddr()) {
 		return conn, nil
 	}
-	// The deadline of the connection bounds the header, too.
+	// The deadline of the connection bounds the header, too. An empty read takes no more
+	// than the header.
 	passed := proxyproto.NewConn(conn, proxyproto.WithPolicy(proxyproto.USE), proxyproto.SetReadHeaderTimeout(0))
 	_, err := passed.Read(nil)
 	return passed, err
