@@ -152,6 +152,7 @@ func (c *Child) Wait(ctx context.Context) error {
 func (c *Child) Stop(patience time.Duration) error {
 	err := c.Signal(syscall.SIGTERM)
 	if errors.Is(err, os.ErrProcessDone) {
+		_ = c.Wait(context.Background()) // it has ended, which may not be noted yet
 		return nil
 	}
 	// A stopped process (SIGSTOP) does not see SIGTERM until it continues.

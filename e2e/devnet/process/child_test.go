@@ -113,3 +113,19 @@ func TestReadyTellsWhyAChildExited(t *testing.T) {
 		t.Errorf("ready = %v, want ErrExited with the log's end", err)
 	}
 }
+
+// A child that was just killed has ended when Stop returns: it can be started again.
+func TestStopAfterAKill(t *testing.T) {
+	c := child(t, "sleep 60", "")
+	for n := range 300 {
+		if err := c.Start(); err != nil {
+			t.Fatalf("start %d: %v", n, err)
+		}
+		if err := c.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Stop(10 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
