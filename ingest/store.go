@@ -66,8 +66,11 @@ func (p *partition) sendFlush(ctx context.Context, staged string, changes []chan
 		confirmation = p.await(ctx, pipe)
 		return nil
 	})
-	if flushed.Err() != nil || confirmation == nil {
-		return true, flushed.Err()
+	switch {
+	case flushed.Err() != nil:
+		return false, flushed.Err()
+	case confirmation == nil:
+		return true, err
 	}
 	return p.confirmed(confirmation), nil
 }
