@@ -23,7 +23,7 @@ func TestRelayerKeepsNothingOfRelays(t *testing.T) {
 		},
 	})
 	report, err := soak.Run(ctx, n.Devnet, soak.Options{
-		Service: "eth", Relayer: "relayer-1", Relays: 1800, Between: 150, Distinct: 30, Conns: 16, Progress: t.Output(),
+		Service: "eth", Relayer: "relayer-1", Relays: 1800, Between: 60, Distinct: 30, Conns: 16, Progress: t.Output(),
 	})
 	if err != nil {
 		t.Fatal(err)
