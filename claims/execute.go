@@ -94,21 +94,22 @@ func (e *Engine) run(ctx context.Context, block chain.Block, a Action, marks *ma
 func (e *Engine) seal(ctx context.Context, height int64, s raftfsm.Session) error {
 	head, err := e.trees.Seal(ctx, s.Ref.Key())
 	if errors.Is(err, ingest.ErrUnknownSession) {
-		e.reportLoss(s, 0)
+		e.reportLoss(s, 0, e.lossOf(ctx, s, 0))
 		return e.end(ctx, height, s, raftfsm.StageLost, ReasonRelaysLost)
 	}
 	if err != nil {
 		return fmt.Errorf("seal tree: %w", err)
 	}
+	lost := e.lossOf(ctx, s, head.Count)
 	cmd := raftfsm.Seal{
 		Epoch: e.epoch, Ref: head.Ref, Root: head.Root, Count: head.Count, Sum: head.Sum, Seq: head.Seq,
-		Height: height, Worth: e.worth(ctx, head.Ref, head.Root, head.Count),
+		Height: height, Worth: e.worth(ctx, head.Ref, head.Root, head.Count), Lost: lost,
 	}
 	if _, err := e.log.Apply(ctx, cmd); err != nil {
 		return fmt.Errorf("record seal: %w", err)
 	}
 	failpoint.Hit("claims.after_seal")
-	e.reportLoss(s, head.Count)
+	e.reportLoss(s, head.Count, lost)
 	e.logger.Info("session sealed", append(sessionFields(head.Ref),
 		zap.Uint64("relays", head.Count), zap.Uint64("compute_units", head.Sum))...)
 	return nil
@@ -124,14 +125,23 @@ func (e *Engine) worth(ctx context.Context, ref chain.SessionRef, root []byte, c
 	return worth.Claimed
 }
 
-// reportLoss says how many relays Redis has lost for good of those that the last
-// checkpoint knew: nothing comes any more. What is left is claimed.
-func (e *Engine) reportLoss(s raftfsm.Session, left uint64) {
-	if left >= s.Count {
+// lossOf is how many relays Redis has lost for good: nothing comes any more. Relayers
+// that saw it go back tell how many there were; the last checkpoint knew some, too.
+func (e *Engine) lossOf(ctx context.Context, s raftfsm.Session, left uint64) uint64 {
+	told, err := e.trees.Told(ctx, s.Ref.Key())
+	if err != nil {
+		e.logger.Warn("a loss of relays may be larger than reported", append(sessionFields(s.Ref), zap.Error(err))...)
+	}
+	return max(s.Count, told, left) - left
+}
+
+// reportLoss names what is lost. What is left is claimed.
+func (e *Engine) reportLoss(s raftfsm.Session, left, lost uint64) {
+	if lost == 0 {
 		return
 	}
-	e.metrics.lost.Add(float64(s.Count - left))
-	e.logger.Error("redis lost relays of a session", append(sessionFields(s.Ref), zap.Uint64("relays_lost", s.Count-left),
+	e.metrics.lost.Add(float64(lost))
+	e.logger.Error("redis lost relays of a session", append(sessionFields(s.Ref), zap.Uint64("relays_lost", lost),
 		zap.Uint64("relays_left", left), zap.Uint64("relays_known", s.Count))...)
 }
 

@@ -23,6 +23,7 @@ import (
 type fakeTrees struct {
 	mu     sync.Mutex
 	heads  map[chain.SessionKey]ingest.Head
+	told   map[chain.SessionKey]uint64
 	proofs int
 	forgot func() // a tree
 }
@@ -47,6 +48,10 @@ func (f *fakeTrees) Seal(_ context.Context, key chain.SessionKey) (ingest.Head, 
 	h.Sealed = true
 	f.heads[key] = h
 	return h, nil
+}
+
+func (f *fakeTrees) Told(_ context.Context, key chain.SessionKey) (uint64, error) {
+	return f.told[key], nil
 }
 
 func (f *fakeTrees) Prove(context.Context, chain.SessionKey, []byte) ([]byte, error) {

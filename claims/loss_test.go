@@ -6,13 +6,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/raftfsm"
 )
 
-// Redis went back: one session has a relay left of ten, one has none. The loss is
-// counted, what is left is claimed, and no checkpoint hides it before.
+// Redis went back: one session has a relay left of ten, one has none, and of one more
+// came since than were lost, so that only relayers know. The loss is counted, what is
+// left is claimed, and no checkpoint hides it before.
 func TestLossIsReportedAndTheRestClaimed(t *testing.T) {
-	r := newRig(t, "part", "none")
+	r := newRig(t, "part", "none", "more")
 	ctx := context.Background()
 	for _, h := range r.trees.Heads(t.Context()) {
 		p := headProgress(h)
@@ -25,9 +27,13 @@ func TestLossIsReportedAndTheRestClaimed(t *testing.T) {
 			continue
 		}
 		h.Seq += 5 // it has grown again since
+		if h.Ref.SessionID == "more" {
+			h.Count, h.Sum, h.Root = 20, 2000, rootOf("more", 20, 2000)
+			r.trees.told = map[chain.SessionKey]uint64{h.Ref.Key(): 23}
+		}
 		r.trees.heads[h.Ref.Key()] = h
 	}
-	if err := r.recordProgress(ctx, nil); err != nil {
+	if err := r.recordProgress(ctx, make(map[chain.SessionKey]uint64)); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.session("part").Count; got != 10 {
@@ -37,10 +43,13 @@ func TestLossIsReportedAndTheRestClaimed(t *testing.T) {
 	if s := r.session("part"); s.Stage != raftfsm.StageSettled || s.Count != 1 {
 		t.Errorf("got %s with %d relays (%s), want the one that is left settled", s.Stage, s.Count, s.Reason)
 	}
+	if s := r.session("more"); s.Stage != raftfsm.StageSettled || s.Count != 20 || s.Lost != 3 {
+		t.Errorf("got %s with %d relays and %d lost, want 20 settled and 3 lost", s.Stage, s.Count, s.Lost)
+	}
 	if s := r.session("none"); s.Stage != raftfsm.StageLost || s.Reason != string(ReasonRelaysLost) {
 		t.Errorf("got %s (%s), want it lost for its relays", s.Stage, s.Reason)
 	}
-	if got := testutil.ToFloat64(r.metrics.lost); got != 9+10 {
-		t.Errorf("%v relays declared lost, want 19", got)
+	if got := testutil.ToFloat64(r.metrics.lost); got != 9+10+3 {
+		t.Errorf("%v relays declared lost, want 22", got)
 	}
 }

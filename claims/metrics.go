@@ -71,7 +71,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		ordered: f.NewGauge(prometheus.GaugeOpts{
 			Name: "ha_miner_tx_ordered", Help: "1 if this leader found unordered transactions off and goes by account sequences.",
 		}),
-		lost:         counter("ha_miner_relays_declared_lost_total", "Relays that the last checkpoint knew and that were not in the tree when it was sealed."),
+		lost:         counter("ha_miner_relays_declared_lost_total", "Relays that relayers or the last checkpoint knew and that were not in the tree when it was sealed."),
 		priceUnknown: counter("ha_miner_gas_price_unknown_total", "Transactions priced by the configuration alone, because no node told what it asks for."),
 		unarchived:   counter("ha_miner_claims_unarchived_total", "Claims sent before enough nodes had archived the tree."),
 		stepErrors:   counter("ha_miner_claims_step_errors_total", "Blocks for which observing or planning failed."),

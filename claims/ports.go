@@ -73,4 +73,7 @@ type Trees interface {
 	Seal(ctx context.Context, key chain.SessionKey) (ingest.Head, error)
 	Prove(ctx context.Context, key chain.SessionKey, path []byte) ([]byte, error)
 	Forget(ctx context.Context, key chain.SessionKey) error
+	// Told is how many relays relayers say that they published, 0 unless Redis may
+	// have lost some.
+	Told(ctx context.Context, key chain.SessionKey) (uint64, error)
 }

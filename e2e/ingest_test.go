@@ -111,6 +111,58 @@ func TestIngestRedisLosesEverything(t *testing.T) {
 	}
 }
 
+// Redis keeps nothing and dies while relays flow, and the relayers' spools hold but a
+// few. The loss is reported to the relay, session by session, and the rest is paid.
+func TestIngestLossIsReported(t *testing.T) {
+	n, ctx := startOptions(t, devnet.Options{AppendFsync: "no", Edit: func(_ string, config map[string]any) {
+		if relayer, ok := config["relayer"].(map[string]any); ok {
+			relayer["spool"] = map[string]any{"max_bytes": 20 << 10}
+		}
+	}})
+	n.awaitSession(ctx, 10)
+	var once sync.Once
+	wipe := func(p devnet.Progress) {
+		if p.Answered < 150 {
+			return
+		}
+		once.Do(func() {
+			if err := n.Redis().Signal(syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+			if err := n.Redis().Restart(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	r, err := n.Drive(ctx, devnet.DriveOptions{Relays: 300, RPS: 60, Sessions: 1, Progress: wipe})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", r)
+	if r.RelaysLost == 0 || r.LeavesClaimed == 0 {
+		t.Fatal("nothing was lost, or everything: the spools hold too much or too little")
+	}
+	if r.ClaimsSettled != r.ClaimsSubmitted || r.SuppliersSlashed != 0 {
+		t.Errorf("%d of %d claims settled, %d suppliers slashed", r.ClaimsSettled, r.ClaimsSubmitted, r.SuppliersSlashed)
+	}
+	// A relay that was in a stream and that its client has no answer for may be lost, too.
+	lost := r.RelaysMined + r.RelaysClaimedUnanswered - r.LeavesClaimed
+	if got := n.sumOf(ctx, "ha_miner_relays_declared_lost_total"); got != float64(lost) {
+		t.Errorf("%v relays were declared lost, want %d", got, lost)
+	}
+	var sessions []struct {
+		RelaysLost uint64 `json:"relays_lost"`
+	}
+	n.tells(ctx, miners[0], &sessions, "sessions")
+	var told uint64
+	for _, s := range sessions {
+		told += s.RelaysLost
+	}
+	if told != lost {
+		t.Errorf("the ledger has %d relays lost, want %d", told, lost)
+	}
+}
+
 // documentedUsers are the users of Redis that docs/redis.md asks for.
 func documentedUsers(t *testing.T) (users []string) {
 	t.Helper()

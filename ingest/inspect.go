@@ -123,6 +123,7 @@ const (
 	KindClosed = "closed"
 	KindNodes  = "nodes"
 	KindMeter  = "meter"
+	KindTally  = "tally"
 	KindAnswer = "answer"    // of the chain, which relayers share
 	KindSeen   = "simulated" // simulated relays that were served
 	KindOther  = "other"
@@ -172,7 +173,7 @@ func (k Keys) kindOf(key string) string {
 		return name
 	}
 	kind, _, several := strings.Cut(name, ":")
-	if several && slices.Contains([]string{KindNodes, KindMeter, KindAnswer, KindSeen}, kind) {
+	if several && slices.Contains([]string{KindNodes, KindMeter, KindTally, KindAnswer, KindSeen}, kind) {
 		return kind
 	}
 	return KindOther

@@ -68,6 +68,12 @@ func (k Keys) Meter(key chain.SessionKey) string {
 	return k.tagged(k.Partition(key), "meter:"+sessionField(key))
 }
 
+// Tally is the hash of how many relays each relayer published in a session, of which
+// Redis may have lost some.
+func (k Keys) Tally(key chain.SessionKey) string {
+	return k.tagged(k.Partition(key), "tally:"+sessionField(key))
+}
+
 // MeterSession is the session of a key that Meter made.
 func MeterSession(key string) chain.SessionKey {
 	_, field, _ := strings.Cut(key, ":meter:")

@@ -282,6 +282,9 @@ func TestForgetAndTrimLeaveNothingBehind(t *testing.T) {
 		if err := rdb.HSet(ctx, testKeys().Meter(testRef(n).Key()), "budget", 1).Err(); err != nil {
 			t.Fatal(err)
 		}
+		if err := Tell(ctx, rdb, testKeys(), "relayer", map[chain.SessionKey]uint64{testRef(n).Key(): 2}); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := o.Seal(ctx, testRef(n).Key()); err != nil {
 			t.Fatal(err)
 		}

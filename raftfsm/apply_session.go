@@ -68,7 +68,7 @@ func (c Seal) apply(s *State) (Result, error) {
 	}
 	s.sessions.Set(&Session{
 		Ref: c.Ref, Stage: StageSealed, FirstHeight: firstHeight(known, c.Height), SealHeight: c.Height, Worth: c.Worth,
-		Seq: c.Seq, Root: c.Root, Count: c.Count, Sum: c.Sum,
+		Seq: c.Seq, Root: c.Root, Count: c.Count, Sum: c.Sum, Lost: c.Lost,
 	})
 	return Result{}, nil
 }

@@ -26,10 +26,10 @@ const (
 
 // CommandSet is the newest set of kinds that this build understands. A kind of a
 // newer set is not proposed while a member's build knows only an older one: it
-// would stop at the entry. Set 5 has no kind of its own, see dated.
+// would stop at the entry. Sets 5 and 6 have no kind of their own, see dated.
 const (
 	firstCommandSet = 1
-	CommandSet      = 5
+	CommandSet      = 6
 )
 
 // since is the set that a kind came with.
@@ -83,6 +83,7 @@ type Seal struct {
 
 	Height int64  `cbor:"7,keyasint,omitempty"` // of the block in which it was sealed
 	Worth  uint64 `cbor:"8,keyasint,omitempty"` // uPOKT by the chain's prices; 0: not known
+	Lost   uint64 `cbor:"9,keyasint,omitempty"` // relays that were published and are not in the tree
 }
 
 // Intend decides on a transaction. The first intent of (batch, attempt) wins

@@ -1,8 +1,8 @@
 package raftfsm
 
-// datedSince is the command set in which commands tell heights, times and worth for
-// the ledger.
-const datedSince = 5
+// datedSince is the command set in which commands tell heights, times, worth and losses
+// for the ledger; losses came with 6, the others with 5.
+const datedSince = 6
 
 // dated is a command with fields that builds before datedSince pass over. They would
 // not be in those builds' states, so they are left out until every member knows them.
@@ -14,7 +14,7 @@ func (c Checkpoint) undated() Command {
 }
 
 func (c Seal) undated() Command {
-	c.Height, c.Worth = 0, 0
+	c.Height, c.Worth, c.Lost = 0, 0, 0
 	return c
 }
 

@@ -148,7 +148,7 @@ func sessionRecord(r *Session) *adminpb.SessionRecord {
 		Stage: r.Stage.String(), Reason: r.Reason, Seq: r.Seq, Root: r.Root, Relays: r.Count, ComputeUnits: r.Sum,
 		Proof: r.ProofRequired.String(), ClaimHeight: r.ClaimHeight, ProofHeight: r.ProofHeight,
 		EndedHeight: r.EndedHeight, Upokt: r.Upokt, Archives: r.Archives,
-		FirstHeight: r.FirstHeight, SealHeight: r.SealHeight, EndedUnix: r.EndedTime, WorthUpokt: r.Worth,
+		FirstHeight: r.FirstHeight, SealHeight: r.SealHeight, EndedUnix: r.EndedTime, WorthUpokt: r.Worth, RelaysLost: r.Lost,
 	}
 }
 

@@ -37,7 +37,8 @@ type accountRow struct {
 	End      int64  `json:"session_end"`
 	Stage    string `json:"stage"`
 	amountsRow
-	Reason string `json:"reason"`
+	RelaysLost uint64 `json:"relays_lost"` // by redis, before the seal
+	Reason     string `json:"reason"`
 }
 
 func accountSessionsCommand() *cobra.Command {
@@ -54,7 +55,7 @@ func accountSessionsCommand() *cobra.Command {
 			s := account.GetSession()
 			rows = append(rows, accountRow{
 				Supplier: s.GetSupplier(), Session: s.GetSessionId(), Service: s.GetService(), End: s.GetEndHeight(), Stage: s.GetStage(),
-				amountsRow: amountsOf(ledger.Of(s)), Reason: s.GetReason(),
+				amountsRow: amountsOf(ledger.Of(s)), RelaysLost: s.GetRelaysLost(), Reason: s.GetReason(),
 			})
 		}
 		return show(cmd, a.output, rows)

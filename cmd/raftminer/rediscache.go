@@ -19,6 +19,7 @@ type cacheRow struct {
 // cacheKinds is what losing each of them costs.
 var cacheKinds = []cacheRow{
 	{Kind: ingest.KindMeter, IfLost: "relayers say again what they hold of each session's budget"},
+	{Kind: ingest.KindTally, IfLost: "relayers say again how many relays they published"},
 	{Kind: ingest.KindAnswer, IfLost: "relayers ask a full node again"},
 	{Kind: ingest.KindSeen, IfLost: "a simulated relay may be served a second time"},
 }

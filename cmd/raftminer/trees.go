@@ -124,6 +124,13 @@ func (t *trees) Forget(ctx context.Context, key chain.SessionKey) error {
 	})
 }
 
+// Told implements claims.Trees.
+func (t *trees) Told(ctx context.Context, key chain.SessionKey) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, headsTimeout)
+	defer cancel()
+	return ingest.Told(ctx, t.redis, t.names, key)
+}
+
 // byHolder does a thing here or has it done by the member that holds key's partition.
 // One that does not answer is left alone for a while, so that it does not hold up
 // the trees of others.

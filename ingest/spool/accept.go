@@ -105,6 +105,7 @@ func (s *Spool) catchUp(ctx context.Context) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				s.arrived(e)
+				s.tallyOf(e.relay.Key()).published++
 			}
 			return nil
 		})

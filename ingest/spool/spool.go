@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"sync"
@@ -35,6 +36,7 @@ type Options struct {
 // back further than that, the rest is lost, and was counted when it left.
 type Spool struct {
 	inner   Publisher
+	id      string // of this life of the relayer
 	rdb     redis.UniversalClient
 	keys    ingest.Keys
 	opts    Options
@@ -43,7 +45,7 @@ type Spool struct {
 
 	mu       sync.Mutex
 	entries  []*entry // by age
-	sessions map[chain.SessionKey]int
+	sessions map[chain.SessionKey]*tally
 	bytes    int
 	pending  int    // bytes of entries that are not in the stream yet
 	seq      uint64 // of the newest entry
@@ -70,8 +72,8 @@ func (e *entry) size() int { return len(e.relay.Relay) + entryOverhead }
 // again once Run is at work.
 func Open(inner Publisher, rdb redis.UniversalClient, keys ingest.Keys, opts Options, reg prometheus.Registerer, log *zap.Logger) (*Spool, error) {
 	s := &Spool{
-		inner: inner, rdb: rdb, keys: keys, opts: opts, metrics: newMetrics(reg), log: log.Named("spool"),
-		sessions: make(map[chain.SessionKey]int), brought: make(map[chain.SessionKey]ingest.Asking),
+		inner: inner, id: rand.Text(), rdb: rdb, keys: keys, opts: opts, metrics: newMetrics(reg), log: log.Named("spool"),
+		sessions: make(map[chain.SessionKey]*tally), brought: make(map[chain.SessionKey]ingest.Asking),
 	}
 	for range keys.Partitions() {
 		s.parts = append(s.parts, &partition{})
@@ -105,12 +107,12 @@ func (s *Spool) Publish(ctx context.Context, relay ingest.MinedRelay) error {
 
 // keep remembers a relay that is in the stream.
 func (s *Spool) keep(relay ingest.MinedRelay) {
-	if s.opts.MaxBytes == 0 {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hold(relay, s.write(relay), false)
+	s.tallyOf(relay.Key()).published++
+	if s.opts.MaxBytes > 0 {
+		s.hold(relay, s.write(relay), false)
+	}
 }
 
 // write puts a relay on disk; nil if there is none, or it failed.
@@ -142,7 +144,7 @@ func (s *Spool) hold(relay ingest.MinedRelay, from *segment, pending bool) {
 	s.seq++
 	e := &entry{relay: relay, partition: s.keys.Partition(relay.Key()), seq: s.seq, segment: from, pending: pending}
 	s.entries = append(s.entries, e)
-	s.sessions[relay.Key()]++
+	s.tallyOf(relay.Key()).held++
 	s.bytes += e.size()
 	if pending {
 		s.pending += e.size()
@@ -169,7 +171,9 @@ func (s *Spool) letGo(e *entry) {
 	s.bytes -= e.size()
 	s.arrived(e)
 	key := e.relay.Key()
-	if s.sessions[key]--; s.sessions[key] == 0 {
+	t := s.tallyOf(key)
+	t.held--
+	if t.held == 0 && t.published == 0 {
 		delete(s.sessions, key)
 	}
 	if e.segment != nil {
@@ -225,15 +229,6 @@ func (s *Spool) newest() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seq
-}
-
-func (s *Spool) heldSessions() (keys []chain.SessionKey) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for key := range s.sessions {
-		keys = append(keys, key)
-	}
-	return keys
 }
 
 func isClosed(err error) bool { return errors.Is(err, ingest.ErrSessionClosed) }

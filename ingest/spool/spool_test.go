@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -207,42 +206,6 @@ func TestRedisRestarts(t *testing.T) {
 			r.holds(400)
 		})
 	}
-}
-
-// A replica is promoted that had not got the last relays.
-func TestFailoverLosesTheTail(t *testing.T) {
-	master := startServer(t)
-	replica := startServer(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.port))
-	sentinel := startServer(t, "sentinel", fmt.Sprintf("sentinel monitor main 127.0.0.1 %d 1\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n", master.port))
-	ctx := context.Background()
-	direct := redis.NewClient(&redis.Options{Addr: master.addr()})
-	defer direct.Close()
-	watcher := redis.NewSentinelClient(&redis.Options{Addr: sentinel.addr()})
-	defer watcher.Close()
-	eventually(t, "the replica is in sync and known", func() bool {
-		replicas, err := watcher.Replicas(ctx, "main").Result()
-		return direct.Set(ctx, "probe", 1, 0).Err() == nil && direct.Do(ctx, "WAIT", 1, 100).Val() == int64(1) && err == nil && len(replicas) == 1
-	})
-	r := newRig(t, redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: []string{sentinel.addr()}}), Options{MaxBytes: 1 << 20})
-	r.lead()
-	r.publish(0, 200)
-	r.holds(200)
-	if err := replica.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	r.publish(200, 300)
-	r.holds(300)
-	master.kill()
-	if err := replica.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the replica is the master", func() bool {
-		role, err := r.rdb.Do(ctx, "ROLE").Slice()
-		return err == nil && role[0] == "master"
-	})
-	r.lead()
-	r.publish(300, 350)
-	r.holds(350)
 }
 
 // What the spool had no room for is lost with Redis, and was counted: exactly.

@@ -76,6 +76,9 @@ func (s *Spool) Run(ctx context.Context) {
 	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
+			lastly, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+			defer cancel()
+			s.tell(lastly)
 			return
 		case now := <-ticker.C:
 			if s.waiting() || now.Sub(last) >= watchInterval {
@@ -91,7 +94,7 @@ func (s *Spool) watch(ctx context.Context) {
 	lookCtx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	newest := s.newest()
-	sights, err := ingest.Look(lookCtx, s.rdb, s.keys, s.heldSessions())
+	sights, err := ingest.Look(lookCtx, s.rdb, s.keys, s.known())
 	if err != nil {
 		s.log.Debug("redis not seen", zap.Error(err))
 		return
@@ -99,12 +102,19 @@ func (s *Spool) watch(ctx context.Context) {
 	defer s.looks.Add(1)
 	changed := false
 	for i, p := range s.parts {
-		changed = p.seen(sights[i], newest) || changed
+		following := p.follow > 0
+		if p.seen(sights[i], newest) {
+			changed = true
+		} else if !following {
+			continue
+		}
+		s.doubt(i)
 	}
 	if changed {
 		s.metrics.changes.Inc()
 		s.log.Warn("redis may have lost relays, publishing them again", zap.Uint64("newest", newest))
 	}
+	s.tell(lookCtx)
 	s.catchUp(ctx)
 	for i, p := range s.parts {
 		if p.owed > 0 && ctx.Err() == nil {
@@ -182,4 +192,5 @@ func (s *Spool) letGoOf(sessions []chain.SessionKey) {
 		delete(s.brought, key)
 	}
 	s.drop(func(e *entry) bool { return safe[e.relay.Key()] && !e.pending })
+	s.close(sessions)
 }

@@ -181,6 +181,7 @@ type SessionRecord struct {
 	SealHeight    int64                  `protobuf:"varint,20,opt,name=seal_height,json=sealHeight,proto3" json:"seal_height,omitempty"`
 	EndedUnix     int64                  `protobuf:"varint,21,opt,name=ended_unix,json=endedUnix,proto3" json:"ended_unix,omitempty"`    // time of the block at ended_height
 	WorthUpokt    uint64                 `protobuf:"varint,22,opt,name=worth_upokt,json=worthUpokt,proto3" json:"worth_upokt,omitempty"` // of the tree, by the chain's prices; 0 not known
+	RelaysLost    uint64                 `protobuf:"varint,23,opt,name=relays_lost,json=relaysLost,proto3" json:"relays_lost,omitempty"` // by redis, before the seal
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -365,6 +366,13 @@ func (x *SessionRecord) GetEndedUnix() int64 {
 func (x *SessionRecord) GetWorthUpokt() uint64 {
 	if x != nil {
 		return x.WorthUpokt
+	}
+	return 0
+}
+
+func (x *SessionRecord) GetRelaysLost() uint64 {
+	if x != nil {
+		return x.RelaysLost
 	}
 	return 0
 }
@@ -1924,7 +1932,7 @@ const file_inspect_proto_rawDesc = "" +
 	"\x10SessionsResponse\x12=\n" +
 	"\bsessions\x18\x01 \x03(\v2!.raftminer.admin.v1.SessionRecordR\bsessions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12#\n" +
-	"\rapplied_index\x18\x03 \x01(\x04R\fappliedIndex\"\x8e\x05\n" +
+	"\rapplied_index\x18\x03 \x01(\x04R\fappliedIndex\"\xaf\x05\n" +
 	"\rSessionRecord\x12\x1a\n" +
 	"\bsupplier\x18\x01 \x01(\tR\bsupplier\x12\x1d\n" +
 	"\n" +
@@ -1953,7 +1961,9 @@ const file_inspect_proto_rawDesc = "" +
 	"\n" +
 	"ended_unix\x18\x15 \x01(\x03R\tendedUnix\x12\x1f\n" +
 	"\vworth_upokt\x18\x16 \x01(\x04R\n" +
-	"worthUpokt\"K\n" +
+	"worthUpokt\x12\x1f\n" +
+	"\vrelays_lost\x18\x17 \x01(\x04R\n" +
+	"relaysLost\"K\n" +
 	"\x0eSessionRequest\x12\x1a\n" +
 	"\bsupplier\x18\x01 \x01(\tR\bsupplier\x12\x1d\n" +
 	"\n" +
