@@ -47,6 +47,7 @@ func (p *partition) flush(ctx context.Context) error {
 		c.session.head = c.head
 		c.session.tree.Settle(c.delta)
 		p.metrics.added.Add(float64(added))
+		p.recovered(c.head.Ref.Key())
 	}
 	p.cursor, p.pending, p.held = p.read, 0, 0
 	if p.reader.stored.CompareAndSwap(false, true) {

@@ -57,7 +57,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			"Unix time of the first stored flush of this process's newest ownership: the end of a takeover."),
 		repaired:     counter("ha_miner_smst_repairs_total", "Trees whose nodes Redis had lost in part and that were built again."),
 		lost:         counter("ha_miner_relays_lost_total", "Relays that were in a tree and that Redis has lost."),
-		rollbacks:    counter("ha_miner_redis_rollbacks_total", "Sessions that a new owner found further back in Redis than the group knew them."),
+		rollbacks:    counter("ha_miner_redis_rollbacks_total", "Sessions that an owner found further back in Redis than they were."),
 		restored:     counter("ha_miner_trees_restored_total", "Sealed trees that Redis lost before they were archived and that relayers' spools brought back."),
 		held:         gauge("ha_miner_partitions_held", "Partitions that this process reads and stores."),
 		taken:        counter("ha_miner_partitions_taken_total", "Partitions that this process took over, its own of before included."),

@@ -77,6 +77,7 @@ func (p *partition) load(answer []any) error {
 	p.cursor, p.read, p.pending, p.held = cursor, cursor, 0, 0
 	p.adrift = true // until all of it is read
 	p.settleDurable(p.opts.Replicas == 0)
+	before := p.sessions
 	p.sessions = make(map[chain.SessionKey]*session)
 	p.gone = make(map[chain.SessionKey]bool)
 	heads, _ := answer[1].([]any)
@@ -98,7 +99,22 @@ func (p *partition) load(answer []any) error {
 		}
 	}
 	p.adrift = false
+	p.compare(before)
 	return nil
+}
+
+// compare looks for open sessions that went back since they were read before.
+func (p *partition) compare(before map[chain.SessionKey]*session) {
+	for key, s := range before {
+		if s.head.Sealed || p.gone[key] {
+			continue
+		}
+		var has uint64
+		if now, ok := p.sessions[key]; ok {
+			has = now.head.Count
+		}
+		p.wentBack(s.head.Ref, has, s.head.Count)
+	}
 }
 
 // settleDurable moves the durable position to the cursor, if that is confirmed.

@@ -63,27 +63,34 @@ func (o *Owner) reconcile(ctx context.Context, k Known) error {
 		o.log.Warn("closed a sealed session again: redis had forgotten it", sessionFields(k.Ref)...)
 		return nil
 	}
-	if head.Count >= k.Count {
-		return nil
+	p.wentBack(k.Ref, head.Count, k.Count)
+	return nil
+}
+
+// wentBack notes that an open session has fewer relays in Redis than it is known to
+// have had.
+func (p *partition) wentBack(ref chain.SessionRef, has, had uint64) {
+	if has >= had {
+		return
 	}
 	if p.behind == nil {
 		p.behind = make(map[chain.SessionKey]shortfall)
 	}
-	p.behind[key] = shortfall{relays: k.Count, since: time.Now()}
+	p.behind[ref.Key()] = shortfall{relays: max(had, p.behind[ref.Key()].relays), since: time.Now()}
 	p.metrics.rollbacks.Inc()
-	o.log.Warn("redis went back behind what the group knows; relays may come again from the relayers' spools",
-		append(sessionFields(k.Ref), zap.Uint64("relays", head.Count), zap.Uint64("relays_known", k.Count))...)
-	return nil
+	p.log.Warn("redis went back behind what is known of a session; relays may come again from the relayers' spools",
+		append(sessionFields(ref), zap.Uint64("relays", has), zap.Uint64("relays_known", had))...)
 }
 
 // shortfall is what Redis lost of an open session.
 type shortfall struct {
-	relays uint64 // that the group knew of
-	since  time.Time
+	relays uint64    // that it had
+	since  time.Time // when it was noticed, or relays of it came last
 }
 
-// Recovering says that key has fewer relays than the group knew when Redis went back,
-// not longer than patience ago: relayers may be bringing them again.
+// Recovering says that key has fewer relays than it had when Redis went back.
+// Relayers may be bringing them again: it is over once none came for longer than
+// patience.
 func (o *Owner) Recovering(key chain.SessionKey, patience time.Duration) bool {
 	p := o.partitionOf(key)
 	p.mu.Lock()
@@ -94,6 +101,14 @@ func (o *Owner) Recovering(key chain.SessionKey, patience time.Duration) bool {
 	}
 	s, ok := p.sessions[key]
 	return !ok || s.head.Count < short.relays
+}
+
+// recovered notes that relays of a session came.
+func (p *partition) recovered(key chain.SessionKey) {
+	if short, ok := p.behind[key]; ok {
+		short.since = time.Now()
+		p.behind[key] = short
+	}
 }
 
 func sessionFields(ref chain.SessionRef) []zap.Field {

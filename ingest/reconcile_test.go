@@ -7,7 +7,60 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/raftminer/raftminer/chain"
 )
+
+// Redis goes back under an owner whose fence it keeps, as in a failover to a replica
+// that was behind. Whatever the owner does next, it notices, and the session waits for
+// its relays.
+func TestRedisGoesBackUnderItsOwner(t *testing.T) {
+	for name, next := range map[string]func(*Owner, chain.SessionKey) error{
+		"flush": func(o *Owner, key chain.SessionKey) error {
+			part := o.partitionOf(key)
+			part.read, part.pending = Position{ms: part.read.ms + 1}, 1 // something to store
+			return o.flushDue(t.Context(), o.parts, true)
+		},
+		"seal": func(o *Owner, key chain.SessionKey) error {
+			_, err := o.Seal(t.Context(), key)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rdb := startRedis(t)
+			p, ctx := newTestPublisher(t, rdb), t.Context()
+			ref := testRef(0)
+			publish(t, p, testRelay(t, ref, 1))
+			o := testOwner(t, rdb, 1)
+			consumeAll(t, o)
+			older := dump(t, rdb)
+			publish(t, p, testRelay(t, ref, 2), testRelay(t, ref, 3))
+			consumeAll(t, o)
+			if err := rdb.FlushAll(ctx).Err(); err != nil {
+				t.Fatal(err)
+			}
+			for key, value := range older {
+				if err := rdb.Restore(ctx, key, 0, value).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := next(o, ref.Key()); err == nil {
+				t.Fatal("something was stored that builds on what is gone")
+			}
+			if got := testutil.ToFloat64(o.metrics.rollbacks); got != 1 || !o.Recovering(ref.Key(), time.Minute) {
+				t.Errorf("%v sessions went back, want the one, which has to wait", got)
+			}
+			publish(t, p, testRelay(t, ref, 2), testRelay(t, ref, 3))
+			consumeAll(t, o)
+			if o.Recovering(ref.Key(), time.Minute) {
+				t.Error("a session that has its relays again waits for more")
+			}
+			if head, err := o.Seal(ctx, ref.Key()); err != nil || head.Count != 3 {
+				t.Errorf("sealed with %d relays (%v), want 3", head.Count, err)
+			}
+		})
+	}
+}
 
 // A Redis that was emptied does not open sealed sessions again, and what went
 // back is counted.
@@ -46,7 +99,14 @@ func TestReconcileAfterAWipe(t *testing.T) {
 	if !wiped.Recovering(open.Key(), time.Minute) || wiped.Recovering(open.Key(), 0) {
 		t.Error("a session of which relays are missing has to wait for them, but not for ever")
 	}
-	publish(t, p, testRelay(t, open, 1), testRelay(t, open, 2)) // a relayer's spool
+	long := wiped.partitionOf(open.Key())
+	long.behind[open.Key()] = shortfall{relays: 2, since: time.Now().Add(-time.Hour)}
+	publish(t, p, testRelay(t, open, 1)) // a relayer's spool
+	consumeAll(t, wiped)
+	if !wiped.Recovering(open.Key(), time.Minute) {
+		t.Error("a session does not wait although relays of it came a moment ago")
+	}
+	publish(t, p, testRelay(t, open, 2))
 	consumeAll(t, wiped)
 	if wiped.Recovering(open.Key(), time.Minute) {
 		t.Error("a session that has its relays again waits for more")

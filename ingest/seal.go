@@ -26,7 +26,7 @@ func (o *Owner) Seal(ctx context.Context, key chain.SessionKey) (Head, error) {
 	p := o.partitionOf(key)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.owned(); err != nil {
+	if err := p.moored(ctx); err != nil {
 		return Head{}, err
 	}
 	if s, ok := p.sessions[key]; ok && s.head.Sealed {
@@ -40,7 +40,7 @@ func (o *Owner) Seal(ctx context.Context, key chain.SessionKey) (Head, error) {
 		return Head{}, fmt.Errorf("%w: %s of %s", ErrUnknownSession, key.SessionID, key.Supplier)
 	}
 	if err := p.seal(ctx, s); err != nil {
-		return Head{}, fmt.Errorf("seal session %s: %w", key.SessionID, err)
+		return Head{}, p.recover(ctx, fmt.Errorf("seal session %s: %w", key.SessionID, err))
 	}
 	return s.head, nil
 }
@@ -69,10 +69,17 @@ func (p *partition) close(ctx context.Context, key chain.SessionKey) error {
 func (p *partition) shut(ctx context.Context, key chain.SessionKey) (last streamID, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	keys := []string{p.keys.Meta(p.number), p.keys.Closed(p.number), p.keys.Stream(p.number)}
-	text, err := closeScript.Run(ctx, p.rdb, keys, p.epoch, p.owner, sessionField(key)).Text()
+	keys := append(p.fenceKeys(), p.keys.Stream(p.number))
+	var seq uint64
+	if s, ok := p.sessions[key]; ok {
+		seq = s.head.Seq
+	}
+	text, err := closeScript.Run(ctx, p.rdb, keys, p.epoch, p.owner, sessionField(key), seq).Text()
 	if err != nil {
-		return streamID{}, p.counted(refusal(err))
+		if err = p.counted(refusal(err)); errors.Is(err, errStale) {
+			err = p.recover(ctx, err)
+		}
+		return streamID{}, err
 	}
 	failpoint.Hit("seal.after_close")
 	return parseStreamID(text)
