@@ -64,21 +64,7 @@ func TestIngestRedisLosesEverything(t *testing.T) {
 		config["redis"].(map[string]any)["username"] = role
 		config["redis"].(map[string]any)["password"] = strings.ToUpper(role) + "-PASSWORD"
 	}})
-	var once sync.Once
-	wipe := func(p devnet.Progress) {
-		if p.Answered < 150 {
-			return
-		}
-		once.Do(func() {
-			if err := n.Redis().Signal(syscall.SIGKILL); err != nil {
-				t.Error(err)
-			}
-			if err := n.Redis().Restart(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	r, err := n.Drive(ctx, devnet.DriveOptions{Relays: 300, RPS: 60, Sessions: 1, Progress: wipe})
+	r, err := n.Drive(ctx, devnet.DriveOptions{Relays: 300, RPS: 60, Sessions: 1, Progress: n.restartRedis(ctx, 150)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,21 +106,7 @@ func TestIngestLossIsReported(t *testing.T) {
 		}
 	}})
 	n.awaitSession(ctx, 10)
-	var once sync.Once
-	wipe := func(p devnet.Progress) {
-		if p.Answered < 150 {
-			return
-		}
-		once.Do(func() {
-			if err := n.Redis().Signal(syscall.SIGKILL); err != nil {
-				t.Error(err)
-			}
-			if err := n.Redis().Restart(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	r, err := n.Drive(ctx, devnet.DriveOptions{Relays: 300, RPS: 60, Sessions: 1, Progress: wipe})
+	r, err := n.Drive(ctx, devnet.DriveOptions{Relays: 300, RPS: 60, Sessions: 1, Progress: n.restartRedis(ctx, 150)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,6 +132,24 @@ func TestIngestLossIsReported(t *testing.T) {
 	}
 	if told != lost {
 		t.Errorf("the ledger has %d relays lost, want %d", told, lost)
+	}
+}
+
+// restartRedis kills Redis once so many relays were answered, and starts it again.
+func (n *network) restartRedis(ctx context.Context, answered int) func(devnet.Progress) {
+	var once sync.Once
+	return func(p devnet.Progress) {
+		if p.Answered < answered {
+			return
+		}
+		once.Do(func() {
+			if err := n.Redis().Signal(syscall.SIGKILL); err != nil {
+				n.t.Error(err)
+			}
+			if err := n.Redis().Restart(ctx); err != nil {
+				n.t.Error(err)
+			}
+		})
 	}
 }
 
