@@ -144,7 +144,7 @@ func (a *Archivist) keep(ctx context.Context, s raftfsm.Session) error {
 	}
 	weight := s.Sum / s.Count // relays of a session weigh the same
 	t := archive.Tree{Ref: s.Ref, Root: s.Root, Count: s.Count, Weight: weight}
-	if err := a.archive.Write(ctx, t, a.leaves(ctx, s.Ref.Key(), weight)); err != nil {
+	if err := a.archive.Write(t, a.leaves(ctx, s.Ref.Key(), weight)); err != nil {
 		return err
 	}
 	a.stored.Inc()

@@ -63,7 +63,7 @@ func TestArchivistTrustsItsDisk(t *testing.T) {
 		}
 		if row.onDisk {
 			tree := archive.Tree{Ref: head.Ref, Root: head.Root, Count: head.Count, Weight: head.Sum}
-			if err := files.Write(ctx, tree, leaves(ctx, head.Ref.Key(), head.Sum)); err != nil {
+			if err := files.Write(tree, leaves(ctx, head.Ref.Key(), head.Sum)); err != nil {
 				t.Fatal(err)
 			}
 			reads = 0
@@ -88,8 +88,8 @@ func TestArchivistTrustsItsDisk(t *testing.T) {
 // rootOfRelay is the root of a tree with one relay.
 func rootOfRelay(t *testing.T, relay []byte, weight uint64) []byte {
 	t.Helper()
-	tree := sessiontree.New(nil, nil)
-	if _, err := tree.Add(t.Context(), sessiontree.Key(relay), relay, weight); err != nil {
+	tree := sessiontree.New(nil)
+	if _, err := tree.Add(sessiontree.Key(relay), relay, weight); err != nil {
 		t.Fatal(err)
 	}
 	delta, err := tree.Commit()

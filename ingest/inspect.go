@@ -101,12 +101,12 @@ func InspectTree(ctx context.Context, rdb redis.UniversalClient, keys Keys, head
 	if info.Bytes, err = rdb.MemoryUsage(ctx, keys.Nodes(key)).Result(); err != nil && !errors.Is(err, redis.Nil) {
 		return info, fmt.Errorf("memory of nodes: %w", err)
 	}
-	tree := sessiontree.New(nil, nil)
+	tree := sessiontree.New(nil)
 	for relay, err := range Leaves(ctx, rdb, keys, key, head.Weight) {
 		if err != nil {
 			return info, err
 		}
-		if _, err := tree.Add(ctx, sessiontree.Key(relay), relay, head.Weight); err != nil {
+		if _, err := tree.Add(sessiontree.Key(relay), relay, head.Weight); err != nil {
 			return info, err
 		}
 	}

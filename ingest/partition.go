@@ -139,7 +139,7 @@ func (p *partition) moored(ctx context.Context) error {
 
 func (p *partition) resume(head Head) *session {
 	header := headerBytes(head.Ref)
-	return &session{head: head, header: header, tree: sessiontree.New(p.source(head.Ref.Key()), head.Root).Sharing(header)}
+	return &session{head: head, header: header, tree: sessiontree.New(head.Root).Sharing(header)}
 }
 
 func (p *partition) source(key chain.SessionKey) nodeSource {

@@ -29,7 +29,7 @@ func (s nodeSource) Leaf(ctx context.Context, digest sessiontree.Digest) ([]byte
 	return nil, nil
 }
 
-// Nodes implements sessiontree.Source.
+// Nodes implements sessiontree.Store.
 func (s nodeSource) Nodes(ctx context.Context, digests []sessiontree.Digest) ([][]byte, error) {
 	var reads []*redis.SliceCmd
 	_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -114,22 +115,54 @@ func (p *partition) reject(entry redis.XMessage, result string, reason error) (l
 	return leaf{}, false
 }
 
-// grow adds leaves to their trees.
+// grow adds leaves to their trees. Those whose way leads out of memory wait until it
+// was read on: in one pipeline a level, for all trees together.
 func (p *partition) grow(ctx context.Context, leaves []leaf) error {
-	if err := p.warm(ctx, leaves); err != nil {
-		return err
+	added, duplicates := 0, 0
+	for len(leaves) > 0 {
+		waiting := leaves[:0]
+		for _, l := range leaves {
+			fresh, err := l.session.tree.Add(l.digest, l.relay, l.weight)
+			switch {
+			case errors.Is(err, sessiontree.ErrUnread):
+				waiting = append(waiting, l)
+			case err != nil:
+				return &treeError{l.session.head.Ref.Key(), err}
+			case fresh:
+				added++
+			default:
+				duplicates++
+			}
+		}
+		leaves = waiting
+		if err := p.readOn(ctx, leaves); err != nil {
+			return err
+		}
 	}
-	for _, l := range leaves {
-		added, err := l.session.tree.Add(ctx, l.digest, l.relay, l.weight)
-		if err != nil {
-			return &treeError{l.session.head.Ref.Key(), err}
+	p.metrics.duplicates.Add(float64(duplicates))
+	p.metrics.consumed.WithLabelValues(resultAdded).Add(float64(added))
+	p.metrics.consumed.WithLabelValues(resultDuplicate).Add(float64(duplicates))
+	return nil
+}
+
+// readOn reads what the trees of leaves are missing.
+func (p *partition) readOn(ctx context.Context, leaves []leaf) error {
+	reads := make(map[*session][]*redis.SliceCmd)
+	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for _, l := range leaves {
+			if reads[l.session] == nil {
+				reads[l.session] = readNodes(ctx, pipe, p.keys.Nodes(l.session.head.Ref.Key()), l.session.tree.Missing())
+			}
 		}
-		result := resultAdded
-		if !added {
-			result = resultDuplicate
-			p.metrics.duplicates.Inc()
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read tree nodes: %w", err)
+	}
+	for s, read := range reads {
+		if err := s.tree.Supply(nodesOf(read)); err != nil {
+			return &treeError{s.head.Ref.Key(), err}
 		}
-		p.metrics.consumed.WithLabelValues(result).Inc()
 	}
 	return nil
 }

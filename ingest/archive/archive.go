@@ -70,14 +70,14 @@ func (a *Archive) path(key chain.SessionKey) string {
 
 // Write makes leaves durable: it returns nil once they are synced to disk, were
 // read back, and made the root of t again. An archived tree is left as it is.
-func (a *Archive) Write(ctx context.Context, t Tree, leaves Leaves) error {
+func (a *Archive) Write(t Tree, leaves Leaves) error {
 	if a.Has(t.Ref.Key(), t.Root) {
 		return nil
 	}
 	path := a.path(t.Ref.Key())
 	err := write(path+temporary, t, leaves)
 	if err == nil {
-		_, err = read(ctx, path+temporary, t.Root)
+		_, err = read(path+temporary, t.Root)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("archive session %s of %s: %w", t.Ref.SessionID, t.Ref.Supplier, err), discard(path+temporary))
@@ -96,7 +96,7 @@ func (a *Archive) Has(key chain.SessionKey, root []byte) bool {
 
 // Prove marshals the proof of the leaf closest to path in an archived tree.
 func (a *Archive) Prove(ctx context.Context, key chain.SessionKey, root, path []byte) ([]byte, error) {
-	nodes, err := read(ctx, a.path(key), root)
+	nodes, err := read(a.path(key), root)
 	if err != nil {
 		return nil, fmt.Errorf("prove session %s of %s from the archive: %w", key.SessionID, key.Supplier, err)
 	}

@@ -25,9 +25,9 @@ func testRelays(n int) (relays [][]byte) {
 // testTree is the sealed tree of relays, and its nodes.
 func testTree(t testing.TB, relays [][]byte) (Tree, sessiontree.Memory) {
 	t.Helper()
-	grown := sessiontree.New(nil, nil)
+	grown := sessiontree.New(nil)
 	for _, r := range relays {
-		if _, err := grown.Add(context.Background(), sessiontree.Key(r), r, weight); err != nil {
+		if _, err := grown.Add(sessiontree.Key(r), r, weight); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -62,7 +62,7 @@ func TestProofsFromTheArchiveAreTheSame(t *testing.T) {
 	a, ctx := testArchive(t), context.Background()
 	relays := testRelays(300)
 	tree, nodes := testTree(t, relays)
-	if err := a.Write(ctx, tree, leavesOf(append(relays, relays[:50]...)...)); err != nil {
+	if err := a.Write(tree, leavesOf(append(relays, relays[:50]...)...)); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 20 {
@@ -104,7 +104,7 @@ func TestOnlyWholeTreesAreKept(t *testing.T) {
 		"read fails":   {func(yield func([]byte, error) bool) { yield(nil, broken) }, broken},
 	} {
 		a := testArchive(t)
-		if err := a.Write(context.Background(), tree, c.leaves); !errors.Is(err, c.want) {
+		if err := a.Write(tree, c.leaves); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 		if files, err := os.ReadDir(a.dir); err != nil || len(files) > 0 || a.Has(tree.Ref.Key(), tree.Root) {
@@ -118,7 +118,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	a, ctx := testArchive(t), context.Background()
 	relays := testRelays(5)
 	tree, _ := testTree(t, relays)
-	if err := a.Write(ctx, tree, leavesOf(relays...)); err != nil {
+	if err := a.Write(tree, leavesOf(relays...)); err != nil {
 		t.Fatal(err)
 	}
 	path := a.path(tree.Ref.Key())
@@ -170,7 +170,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add(sound)
 	f.Fuzz(func(t *testing.T, bz []byte) {
-		nodes, err := newReader(bytes.NewReader(bz), int64(len(bz))).nodes(context.Background(), tree.Root)
+		nodes, err := newReader(bytes.NewReader(bz), int64(len(bz))).nodes(tree.Root)
 		if err == nil && len(nodes) == 0 {
 			t.Error("a tree without nodes")
 		}

@@ -3,7 +3,6 @@ package archive
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -173,27 +172,27 @@ func readTree(path string) (Tree, error) {
 }
 
 // read builds the tree of a file, which must have that root.
-func read(ctx context.Context, path string, root []byte) (_ sessiontree.Memory, err error) {
+func read(path string, root []byte) (_ sessiontree.Memory, err error) {
 	f, r, err := openReader(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return r.nodes(ctx, root)
+	return r.nodes(root)
 }
 
-func (r *reader) nodes(ctx context.Context, root []byte) (sessiontree.Memory, error) {
+func (r *reader) nodes(root []byte) (sessiontree.Memory, error) {
 	t, err := r.tree()
 	if err != nil {
 		return nil, err
 	}
-	grown := sessiontree.New(nil, nil)
+	grown := sessiontree.New(nil)
 	for range t.Count {
 		relay, err := r.record(maxRelay)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := grown.Add(ctx, sessiontree.Key(relay), relay, t.Weight); err != nil {
+		if _, err := grown.Add(sessiontree.Key(relay), relay, t.Weight); err != nil {
 			return nil, err
 		}
 	}

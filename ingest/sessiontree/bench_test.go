@@ -2,7 +2,6 @@ package sessiontree
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"fmt"
 	"testing"
@@ -17,13 +16,13 @@ import (
 func BenchmarkGrow(b *testing.B) {
 	for _, batch := range []int{16, 128, 512, 4096} {
 		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
-			tree, n := New(newMemory(), nil), 0
+			tree, n := New(nil), 0
 			grow := func(count int) {
 				for range count {
 					body := bytes.Repeat([]byte{1}, 940)
 					binary.BigEndian.PutUint64(body, uint64(n))
 					n++
-					if _, err := tree.Add(context.Background(), Key(body), body, 1); err != nil {
+					if _, err := tree.Add(Key(body), body, 1); err != nil {
 						b.Fatal(err)
 					}
 				}

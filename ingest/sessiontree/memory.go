@@ -22,7 +22,7 @@ func NewMemory(delta Delta) Memory {
 // Leaf implements Store.
 func (m Memory) Leaf(_ context.Context, digest Digest) ([]byte, error) { return m[digest], nil }
 
-// Nodes implements Source.
+// Nodes implements Store.
 func (m Memory) Nodes(_ context.Context, digests []Digest) ([][]byte, error) {
 	nodes := make([][]byte, len(digests))
 	for i, d := range digests {

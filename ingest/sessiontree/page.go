@@ -80,7 +80,6 @@ func (t *trie) load(p place, record []byte) error {
 	default:
 		return fmt.Errorf("%w: %x", ErrCorrupt, want.hash())
 	}
-	t.unread--
 	return nil
 }
 
@@ -199,6 +198,5 @@ func (d *pageDecoder) page(from uint8) (ref, sumDigest, error) {
 // stub stands for a record that is not read yet.
 func (t *trie) stub(d sumDigest, from uint8) ref {
 	t.inners = append(t.inners, inner{hash: d.hash(), sum: d.sum(), count: d.count(), depth: from})
-	t.unread++
 	return innerRef(len(t.inners) - 1)
 }

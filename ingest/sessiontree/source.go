@@ -10,17 +10,11 @@ import (
 // sum and count that smt appends to it follow from the record's own bytes.
 type Digest [32]byte
 
-// Source reads stored records by their digests: pages, and leaves that are alone.
-// Nodes answers in the order asked, nil for one that is not stored. It is called from
-// one goroutine at a time.
-type Source interface {
-	Nodes(ctx context.Context, digests []Digest) ([][]byte, error)
-}
-
-// Store is a Source that can look for a leaf in all of its records, nil if there is
-// none. Only a proof needs that, for a leaf or two.
+// Store is where a proof is made from. Nodes reads records by their digests, pages and
+// leaves that are alone, and answers in the order asked, nil for one that is not stored.
+// Leaf looks for a leaf in all records, nil if there is none: a proof needs one or two.
 type Store interface {
-	Source
+	Nodes(ctx context.Context, digests []Digest) ([][]byte, error)
 	Leaf(ctx context.Context, digest Digest) ([]byte, error)
 }
 
@@ -30,20 +24,6 @@ var (
 	// ErrCorrupt: a stored node does not decode.
 	ErrCorrupt = errors.New("tree node corrupt")
 )
-
-// fetch reads nodes and refuses gaps.
-func fetch(ctx context.Context, src Source, digests []Digest) ([][]byte, error) {
-	nodes, err := src.Nodes(ctx, digests)
-	if err != nil {
-		return nil, err
-	}
-	for i, node := range nodes {
-		if len(node) == 0 {
-			return nil, fmt.Errorf("%w: %x", ErrNodeMissing, digests[i])
-		}
-	}
-	return nodes, nil
-}
 
 // guard turns a panic of smt (it panics on bytes it cannot parse) into err.
 func guard(err *error) {

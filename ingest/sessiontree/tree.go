@@ -2,16 +2,13 @@ package sessiontree
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"unsafe"
 )
 
 // Tree is not safe for concurrent use.
 type Tree struct {
-	src   Source
 	trie  *trie
 	root  []byte // stored root; nil when nothing is stored yet
 	fresh sheaves
@@ -31,10 +28,9 @@ type Delta struct {
 // errUnsettled: the tree was used between Commit and Settle.
 var errUnsettled = errors.New("tree has an unsettled commit")
 
-// New resumes the tree at root, reading pages from src as they are needed. A
-// nil root starts an empty tree.
-func New(src Source, root []byte) *Tree {
-	t := &Tree{src: src, root: bytes.Clone(root)}
+// New resumes the tree at root. A nil root starts an empty tree.
+func New(root []byte) *Tree {
+	t := &Tree{root: bytes.Clone(root)}
 	t.load()
 	return t
 }
@@ -62,15 +58,15 @@ func (t *Tree) load() {
 func Key(relay []byte) Digest { return sha256.Sum256(relay) }
 
 // Add inserts a relay with its weight in compute units, and reports false when
-// the very same relay is in the tree already. It keeps no reference to relay.
-// After an error the tree must be dropped.
-func (t *Tree) Add(ctx context.Context, key Digest, relay []byte, weight uint64) (added bool, err error) {
+// the very same relay is in the tree already. It keeps no reference to relay. After
+// ErrUnread it is to be tried again when what is Missing was supplied.
+func (t *Tree) Add(key Digest, relay []byte, weight uint64) (added bool, err error) {
 	if t.open {
 		return false, errUnsettled
 	}
 	l := leaf{path: sha256.Sum256(key[:]), sum: weight}
-	if err := t.reach(ctx, &l.path); err != nil {
-		return false, fmt.Errorf("insert relay %x: %w", key, err)
+	if !t.trie.reach(&t.way, &l.path) {
+		return false, ErrUnread
 	}
 	if end := t.trie.get(t.way.end); end.isLeaf() && t.trie.leaves[end.at()].path == l.path {
 		return false, nil
@@ -80,30 +76,8 @@ func (t *Tree) Add(ctx context.Context, key Digest, relay []byte, weight uint64)
 	return true, nil
 }
 
-// reach follows path to its end, and reads the pages that are missing.
-func (t *Tree) reach(ctx context.Context, path *Digest) error {
-	t.way.along, t.way.end = t.way.along[:0], atRoot
-	for {
-		t.trie.walk(&t.way, path)
-		r := t.trie.get(t.way.end)
-		if r == 0 || r.isLeaf() || t.trie.inners[r.at()].read {
-			return nil
-		}
-		records, err := fetch(ctx, t.src, []Digest{t.trie.inners[r.at()].hash})
-		if err != nil {
-			return err
-		}
-		if err := t.trie.load(t.way.end, records[0]); err != nil {
-			return err
-		}
-	}
-}
-
 // Dirty reports whether there are leaves that no Delta has carried yet.
 func (t *Tree) Dirty() bool { return !t.fresh.empty() }
-
-// Cold reports that pages may have to be read before leaves can be added.
-func (t *Tree) Cold() bool { return t.trie.unread > 0 }
 
 // Bytes is the memory the tree holds.
 func (t *Tree) Bytes() int {

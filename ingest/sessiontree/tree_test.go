@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// memory is a Source that applies deltas, deletes first.
+// memory is a Store that applies deltas, deletes first.
 type memory struct {
 	nodes map[Digest][]byte
 	reads int
@@ -85,12 +85,33 @@ func reference(relays [][]byte, weight uint64) (*smt.SMST, nodeMap) {
 	return trie, nodes
 }
 
+// add reads what the way of a relay leads to, and adds it.
+func (m *memory) add(tree *Tree, r []byte, weight uint64) (bool, error) {
+	for {
+		added, err := tree.Add(Key(r), r, weight)
+		if !errors.Is(err, ErrUnread) {
+			return added, err
+		}
+		if err := m.supply(tree); err != nil {
+			return false, err
+		}
+	}
+}
+
+func (m *memory) supply(tree *Tree) error {
+	records, err := m.Nodes(context.Background(), tree.Missing())
+	if err != nil {
+		return err
+	}
+	return tree.Supply(records)
+}
+
 func mustAdd(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, tree *Tree, r []byte) bool {
+}, m *memory, tree *Tree, r []byte) bool {
 	t.Helper()
-	added, err := tree.Add(context.Background(), Key(r), r, 7)
+	added, err := m.add(tree, r, 7)
 	if err != nil {
 		t.Fatalf("add: %v", err)
 	}
@@ -127,16 +148,16 @@ func plain(node []byte) string {
 func TestAnyHistoryGivesTheReferenceTree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMemory()
-		tree := New(m, nil)
+		tree := New(nil)
 		var root []byte
 		stored := map[int]bool{}
 		var batch []int
 		steps := rapid.IntRange(1, 30).Draw(t, "steps")
 		for range steps {
-			switch rapid.SampledFrom([]string{"add", "add", "add", "flush", "fail", "shed", "warm"}).Draw(t, "step") {
+			switch rapid.SampledFrom([]string{"add", "add", "add", "flush", "fail", "shed", "resume"}).Draw(t, "step") {
 			case "add":
 				n := rapid.IntRange(0, 60).Draw(t, "relay")
-				if got, want := mustAdd(t, tree, relay(n)), !stored[n] && !slices.Contains(batch, n); got != want {
+				if got, want := mustAdd(t, m, tree, relay(n)), !stored[n] && !slices.Contains(batch, n); got != want {
 					t.Fatalf("added %d: got %v want %v", n, got, want)
 				}
 				batch = append(batch, n)
@@ -156,17 +177,12 @@ func TestAnyHistoryGivesTheReferenceTree(t *testing.T) {
 				if _, err := tree.Commit(); err != nil {
 					t.Fatalf("commit: %v", err)
 				}
-				tree, batch = New(m, root), nil
+				tree, batch = New(root), nil
 			case "shed":
 				tree.Shed()
-			case "warm":
-				warm := New(m, root)
-				keys := []Digest{Key(relay(1)), Key(relay(2)), Key(relay(3))}
-				if err := warm.Warm(context.Background(), keys); err != nil {
-					t.Fatalf("warm: %v", err)
-				}
+			case "resume":
 				if len(batch) == 0 {
-					tree = warm
+					tree = New(root)
 				}
 			}
 		}
@@ -190,11 +206,11 @@ func TestAnyHistoryGivesTheReferenceTree(t *testing.T) {
 func grown(t *testing.T, n int) (*memory, [][]byte, []byte) {
 	t.Helper()
 	m := newMemory()
-	tree := New(m, nil).Sharing([]byte(relayHeader))
+	tree := New(nil).Sharing([]byte(relayHeader))
 	var relays [][]byte
 	for i := range n {
 		relays = append(relays, relay(i))
-		mustAdd(t, tree, relays[i])
+		mustAdd(t, m, tree, relays[i])
 	}
 	delta, err := tree.Commit()
 	if err != nil {
@@ -235,28 +251,39 @@ func TestProofEqualsTheOneOfATrieInMemory(t *testing.T) {
 	}
 }
 
-func TestWarmReadsOncePerLevel(t *testing.T) {
+func TestPagesAreReadOncePerLevel(t *testing.T) {
 	m, _, root := grown(t, 2000)
-	tree := New(m, root)
-	var keys []Digest
-	var fresh [][]byte
+	tree := New(root)
+	var waiting [][]byte
 	for i := range 200 {
-		fresh = append(fresh, relay(100_000+i))
-		keys = append(keys, Key(fresh[i]))
+		waiting = append(waiting, relay(100_000+i))
 	}
 	m.reads = 0
-	if err := tree.Warm(context.Background(), keys); err != nil {
+	for len(waiting) > 0 {
+		var next [][]byte
+		for _, r := range waiting {
+			switch added, err := tree.Add(Key(r), r, 7); {
+			case errors.Is(err, ErrUnread):
+				next = append(next, r)
+			case err != nil || !added:
+				t.Fatalf("added %v, %v", added, err)
+			}
+		}
+		if waiting = next; len(waiting) > 0 {
+			if err := m.supply(tree); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if m.reads < 2 || m.reads > 5 {
+		t.Errorf("reads: got %d want one per level", m.reads)
+	}
+	delta, err := tree.Commit()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if m.reads > 40 {
-		t.Errorf("warm-up requests: got %d want at most one per level", m.reads)
-	}
-	m.reads = 0
-	for _, r := range fresh {
-		mustAdd(t, tree, r)
-	}
-	if m.reads != 0 {
-		t.Errorf("reads after warm-up: got %d want 0", m.reads)
+	if delta.Count != 2200 {
+		t.Errorf("relays: got %d want 2200", delta.Count)
 	}
 }
 
@@ -265,10 +292,9 @@ func TestLostNodes(t *testing.T) {
 	delete(m.nodes, Digest(root))
 	tests := map[string]func() error{
 		"add": func() error {
-			_, err := New(m, root).Add(context.Background(), Key(relay(1)), relay(1), 7)
+			_, err := m.add(New(root), relay(1), 7)
 			return err
 		},
-		"warm":  func() error { return New(m, root).Warm(context.Background(), []Digest{{1}}) },
 		"prove": func() error { _, err := Prove(context.Background(), m, root, make([]byte, 32)); return err },
 	}
 	for name, run := range tests {
@@ -286,11 +312,11 @@ func TestLostNodes(t *testing.T) {
 
 func TestAddKeepsNothingOfTheCallersBytes(t *testing.T) {
 	m := newMemory()
-	tree := New(m, nil)
+	tree := New(nil)
 	buffer := make([]byte, 200, 400)
 	for i := range 20 {
 		copy(buffer, relay(i))
-		mustAdd(t, tree, buffer)
+		mustAdd(t, m, tree, buffer)
 	}
 	for i := range buffer {
 		buffer[i] = 0xee
@@ -314,9 +340,9 @@ func TestAddKeepsNothingOfTheCallersBytes(t *testing.T) {
 
 func TestSettledTreeDoesNotHoldRelays(t *testing.T) {
 	m := newMemory()
-	tree := New(m, nil)
+	tree := New(nil)
 	for i := range 100 {
-		mustAdd(t, tree, append(relay(i), make([]byte, 10_000)...))
+		mustAdd(t, m, tree, append(relay(i), make([]byte, 10_000)...))
 	}
 	delta, err := tree.Commit()
 	if err != nil {
@@ -330,9 +356,9 @@ func TestSettledTreeDoesNotHoldRelays(t *testing.T) {
 
 func FuzzStoredNode(f *testing.F) {
 	m := newMemory()
-	tree := New(m, nil).Sharing([]byte(relayHeader))
+	tree := New(nil).Sharing([]byte(relayHeader))
 	for i := range 40 {
-		mustAdd(f, tree, relay(i))
+		mustAdd(f, m, tree, relay(i))
 	}
 	delta, err := tree.Commit()
 	if err != nil {
@@ -355,9 +381,8 @@ func FuzzStoredNode(f *testing.F) {
 		}
 		m := newMemory()
 		m.nodes[root.hash()] = record
-		_ = New(m, root[:]).Warm(context.Background(), []Digest{Key(body)})
-		tree := New(m, root[:])
-		if _, err := tree.Add(context.Background(), Key(body), body, 1); err == nil {
+		tree := New(root[:])
+		if _, err := m.add(tree, body, 1); err == nil {
 			_, _ = tree.Commit()
 		}
 		_, _ = Prove(context.Background(), m, root[:], make([]byte, 32))

@@ -13,7 +13,7 @@ type trie struct {
 	inners []inner // the first one stays unused, so that no ref is 0
 	leaves []leaf
 	root   ref
-	unread int // inner nodes that stand for pages not read yet
+	wanted []place // of inner nodes that have to be read next
 }
 
 // ref points to a leaf or an inner node; 0 is neither.
@@ -41,6 +41,7 @@ type inner struct {
 	child  [2]ref
 	depth  uint8 // the bit that tells the children apart
 	read   bool
+	wanted bool // to be read next
 	dirty  bool // changed since the last Commit
 	paged  bool // a page of the name hash is stored
 }
@@ -83,8 +84,25 @@ type way struct {
 	end   place
 }
 
-// walk follows path, going on from w.
+// reach follows path to its end, and reports false if that is not read yet, but
+// wanted now.
+func (t *trie) reach(w *way, path *Digest) bool {
+	t.walk(w, path)
+	r := t.get(w.end)
+	if r == 0 || r.isLeaf() {
+		return true
+	}
+	n := &t.inners[r.at()]
+	if !n.read && !n.wanted {
+		n.wanted = true
+		t.wanted = append(t.wanted, w.end)
+	}
+	return n.read
+}
+
+// walk follows path from the root.
 func (t *trie) walk(w *way, path *Digest) {
+	w.along, w.end = w.along[:0], atRoot
 	for {
 		r := t.get(w.end)
 		if r == 0 || r.isLeaf() {

@@ -2,7 +2,6 @@ package sessiontree
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"math/rand/v2"
@@ -23,7 +22,7 @@ func TestPathsThatPartLate(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 50 {
 		m := newMemory()
-		grown := New(m, nil)
+		grown := New(nil)
 		ref := smt.NewSparseMerkleSumTrie(nodeMap{}, sha256.New(), smt.WithValueHasher(nil), smt.WithPathHasher(asPath{}))
 		var base Digest
 		for i := range base {
@@ -35,8 +34,10 @@ func TestPathsThatPartLate(t *testing.T) {
 				path[depth/8] ^= 0x80 >> (depth % 8)
 			}
 			value := relay(n)
-			if err := grown.reach(context.Background(), &path); err != nil {
-				t.Fatal(err)
+			for !grown.trie.reach(&grown.way, &path) {
+				if err := m.supply(grown); err != nil {
+					t.Fatal(err)
+				}
 			}
 			l := leaf{path: path, hash: sha256.Sum256(appendLeaf(nil, &path, value, 7)), sum: 7}
 			if !grown.trie.insert(&grown.way, l) {
@@ -58,7 +59,7 @@ func TestPathsThatPartLate(t *testing.T) {
 			if want := ref.Root(); string(delta.Root) != string(want) {
 				t.Fatalf("round %d, %d relays: root %x, want %x", round, n+1, delta.Root, want)
 			}
-			grown = New(m, delta.Root)
+			grown = New(delta.Root)
 		}
 	}
 }
@@ -74,8 +75,9 @@ func TestChangedPageIsRefused(t *testing.T) {
 			page := bytes.Clone(whole)
 			page[at] ^= 1 << bit
 			m.nodes[Digest(root)] = page
-			tree := New(m, root)
-			if err := tree.reach(context.Background(), (*Digest)(&path)); !errors.Is(err, ErrCorrupt) {
+			tree := New(root)
+			tree.trie.reach(&tree.way, (*Digest)(&path))
+			if err := m.supply(tree); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("bit %d of byte %d of %d changed: got %v", bit, at, len(whole), err)
 			}
 		}
