@@ -12,22 +12,26 @@ import (
 	"github.com/raftminer/raftminer/chain"
 )
 
-// decodeEntry reads a stream entry; the relay in it is still opaque.
-func decodeEntry(values map[string]any) (MinedRelay, error) {
-	text := func(field string) string { s, _ := values[field].(string); return s }
-	weight, err := strconv.ParseUint(text("w"), 10, 64)
-	if err != nil {
-		return MinedRelay{}, fmt.Errorf("weight: %w", err)
+// entryOf reads a stream entry: one field, named by the compute units, with the relay.
+func entryOf(values map[string]any) (weight uint64, relay string, err error) {
+	if len(values) != 1 {
+		return 0, "", fmt.Errorf("%d fields", len(values))
 	}
-	return MinedRelay{Supplier: text("u"), SessionID: text("s"), ComputeUnits: weight, Relay: []byte(text("r"))}, nil
+	for name, value := range values {
+		relay, _ = value.(string)
+		if weight, err = strconv.ParseUint(name, 10, 64); err != nil {
+			return 0, "", fmt.Errorf("compute units: %w", err)
+		}
+	}
+	return weight, relay, nil
 }
 
-// refOf decodes the relay and returns its session. Request and response must
-// name the same one: the tree may hold relays of one header only, or the proof
-// fails on chain (poktroll x/proof/keeper/proof_validation.go).
-func refOf(mined MinedRelay) (chain.SessionRef, error) {
+// refOf decodes a relay and returns its session. Request and response must name
+// the same one: the tree may hold relays of one header only, or the proof fails
+// on chain (poktroll x/proof/keeper/proof_validation.go).
+func refOf(bz []byte) (chain.SessionRef, error) {
 	var relay servicetypes.Relay
-	if err := relay.Unmarshal(mined.Relay); err != nil {
+	if err := relay.Unmarshal(bz); err != nil {
 		return chain.SessionRef{}, fmt.Errorf("decode relay: %w", err)
 	}
 	if relay.Req == nil || relay.Req.Meta.SessionHeader == nil || relay.Res == nil || relay.Res.Meta.SessionHeader == nil {
@@ -36,9 +40,6 @@ func refOf(mined MinedRelay) (chain.SessionRef, error) {
 	ref := chain.NewSessionRef(relay.Req.Meta.SupplierOperatorAddress, relay.Req.Meta.SessionHeader)
 	if answered := chain.NewSessionRef(ref.Supplier, relay.Res.Meta.SessionHeader); answered != ref {
 		return chain.SessionRef{}, fmt.Errorf("request of %v answered for %v", ref, answered)
-	}
-	if ref.Key() != mined.Key() {
-		return chain.SessionRef{}, fmt.Errorf("relay of %v published for %v", ref.Key(), mined.Key())
 	}
 	return ref, nil
 }
@@ -52,15 +53,36 @@ func headerBytes(ref chain.SessionRef) []byte {
 	return bz
 }
 
-// plainlyFits reports, without decoding the whole relay, that request and
-// response carry exactly header, and the request the supplier. False means only
-// that refOf has to look: the scan accepts nothing but each field once.
-func plainlyFits(relay, header []byte, supplier string) bool {
+// plainly finds, without decoding the whole relay, the supplier and the session
+// header that request and response both carry. Nothing means only that refOf has to
+// look: the scan accepts nothing but each field once.
+func plainly(relay []byte) (supplier, header []byte) {
 	var top, req, reqMeta, res, resMeta [5][]byte
-	return scan(relay, top[:3]) && scan(top[1], req[:3]) && scan(req[1], reqMeta[:4]) &&
-		bytes.Equal(reqMeta[1], header) && string(reqMeta[3]) == supplier &&
-		scan(top[2], res[:]) && res[3] == nil && scan(res[1], resMeta[:3]) &&
-		bytes.Equal(resMeta[1], header)
+	if scan(relay, top[:3]) && scan(top[1], req[:3]) && scan(req[1], reqMeta[:4]) &&
+		scan(top[2], res[:]) && res[3] == nil && scan(res[1], resMeta[:3]) && bytes.Equal(reqMeta[1], resMeta[1]) {
+		return reqMeta[3], reqMeta[1]
+	}
+	return nil, nil
+}
+
+// sessionID is the one in a marshalled header.
+func sessionID(header []byte) []byte {
+	for len(header) > 0 {
+		number, kind, n := protowire.ConsumeTag(header)
+		if n < 0 {
+			return nil
+		}
+		m := protowire.ConsumeFieldValue(number, kind, header[n:])
+		if m < 0 {
+			return nil
+		}
+		if number == 3 && kind == protowire.BytesType {
+			id, _ := protowire.ConsumeBytes(header[n : n+m])
+			return id
+		}
+		header = header[n+m:]
+	}
+	return nil
 }
 
 // scan splits a message whose fields are all length delimited into fields, by

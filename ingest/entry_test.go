@@ -2,9 +2,12 @@ package ingest
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	servicetypes "github.com/pokt-network/poktroll/x/service/types"
+
+	"github.com/raftminer/raftminer/chain"
 )
 
 // servedRelay has every field that a relay in the field has.
@@ -28,46 +31,60 @@ func servedRelay(t testing.TB) MinedRelay {
 	return MinedRelay{Supplier: ref.Supplier, SessionID: ref.SessionID, ComputeUnits: testWeight, Relay: bz}
 }
 
-func TestServedRelayPlainlyFits(t *testing.T) {
-	r, header := servedRelay(t), headerBytes(testRef(1))
-	if !plainlyFits(r.Relay, header, r.Supplier) {
-		t.Error("a served relay needs the slow way")
+func TestServedRelayIsPlain(t *testing.T) {
+	r := servedRelay(t)
+	if supplier, header := plainly(r.Relay); string(supplier) != r.Supplier || !bytes.Equal(header, headerBytes(testRef(1))) {
+		t.Errorf("a served relay needs the slow way: %q, %x", supplier, header)
 	}
-	tests := map[string]struct {
-		relay, header []byte
-		supplier      string
-	}{
-		"other supplier":      {r.Relay, header, "other"},
-		"other session":       {r.Relay, headerBytes(testRef(2)), r.Supplier},
-		"repeated request":    {append(bytes.Clone(r.Relay), r.Relay...), header, r.Supplier},
-		"field unknown to us": {append(bytes.Clone(r.Relay), 0x1a, 0), header, r.Supplier},
-		"truncated":           {r.Relay[:len(r.Relay)-1], header, r.Supplier},
-		"empty":               {nil, header, r.Supplier},
-	}
-	for name, test := range tests {
-		if plainlyFits(test.relay, test.header, test.supplier) {
-			t.Errorf("%s: fits, want a closer look", name)
+	answered := servedRelay(t)
+	id := []byte(answered.SessionID)
+	copy(answered.Relay[bytes.LastIndex(answered.Relay, id):], testRef(2).SessionID)
+	for name, relay := range map[string][]byte{
+		"other session answered": answered.Relay,
+		"repeated request":       append(bytes.Clone(r.Relay), r.Relay...),
+		"field unknown to us":    append(bytes.Clone(r.Relay), 0x1a, 0),
+		"truncated":              r.Relay[:len(r.Relay)-1],
+		"empty":                  nil,
+	} {
+		if supplier, header := plainly(relay); supplier != nil || header != nil {
+			t.Errorf("%s: is plain, want a closer look", name)
 		}
-	}
-	if n := testing.AllocsPerRun(100, func() { plainlyFits(r.Relay, header, r.Supplier) }); n != 0 {
-		t.Errorf("%v allocations a relay, want none", n)
 	}
 }
 
-// What plainly fits must be what decoding finds.
-func FuzzPlainlyFits(f *testing.F) {
-	header := headerBytes(testRef(1))
+func TestSessionOfPlainRelay(t *testing.T) {
+	r, ref := servedRelay(t), testRef(1)
+	known := &session{header: headerBytes(ref)}
+	p := &partition{sessions: map[chain.SessionKey]*session{ref.Key(): known}}
+	if p.plainSession(r.Relay) != known {
+		t.Error("the session of a served relay was not found")
+	}
+	if n := testing.AllocsPerRun(100, func() { p.plainSession(r.Relay) }); n != 0 {
+		t.Errorf("%v allocations a relay, want none", n)
+	}
+	known.header = headerBytes(testRef(2))
+	if p.plainSession(r.Relay) != nil {
+		t.Error("found by the id alone, want the whole header")
+	}
+}
+
+// What is plain must be what decoding finds.
+func FuzzPlainly(f *testing.F) {
+	ref := testRef(1)
+	header := headerBytes(ref)
 	f.Add(servedRelay(f).Relay)
 	f.Add(relayOf(testRef(1), 1).Relay)
 	f.Add(relayOf(testRef(2), 1).Relay)
 	f.Fuzz(func(t *testing.T, bz []byte) {
-		mined := relayOf(testRef(1), 1)
-		mined.Relay = bz
-		if !plainlyFits(bz, header, mined.Supplier) {
+		supplier, found := plainly(bz)
+		if string(supplier) != ref.Supplier || !bytes.Equal(found, header) {
 			return
 		}
-		if ref, err := refOf(mined); err != nil || ref != testRef(1) {
-			t.Errorf("plainly fits, but decodes to %+v, %v", ref, err)
+		if decoded, err := refOf(bz); err != nil || decoded != ref {
+			t.Errorf("plain, but decodes to %+v, %v", decoded, err)
+		}
+		if id := sessionID(found); string(id) != ref.SessionID {
+			t.Errorf("session %q, want %q", id, ref.SessionID)
 		}
 	})
 }
@@ -88,20 +105,16 @@ func FuzzHead(f *testing.F) {
 	})
 }
 
-// Whatever is in a stream, its relay is of the session that it was published for, or
-// refused.
+// Whatever is in a stream, nothing breaks who reads it.
 func FuzzEntry(f *testing.F) {
-	r := servedRelay(f)
-	f.Add(r.Supplier, r.SessionID, "100", r.Relay)
-	f.Add("", "", "-1", []byte(nil))
-	f.Fuzz(func(t *testing.T, supplier, session, weight string, relay []byte) {
-		mined, err := decodeEntry(map[string]any{"u": supplier, "s": session, "w": weight, "r": string(relay)})
-		if err != nil {
-			return
+	f.Add("100", servedRelay(f).Relay)
+	f.Add("-1", []byte(nil))
+	f.Fuzz(func(t *testing.T, name string, relay []byte) {
+		if weight, text, err := entryOf(map[string]any{name: string(relay)}); err == nil && (text != string(relay) || weight == 0 && strings.Trim(name, "0") != "") {
+			t.Errorf("%q is read as %d, %d bytes", name, weight, len(text))
 		}
-		if ref, err := refOf(mined); err == nil && (ref.Supplier != supplier || ref.SessionID != session) {
-			t.Errorf("%v was published for %s, %s", ref, supplier, session)
-		}
+		_ = sessionID(relay)
+		_, _ = refOf(relay)
 	})
 }
 

@@ -227,8 +227,10 @@ func (o *Owner) readCount(streams int) int {
 func (o *Owner) sized(entries []redis.XMessage) {
 	total := 0
 	for _, e := range entries {
-		relay, _ := e.Values["r"].(string)
-		total += len(relay)
+		for _, value := range e.Values {
+			relay, _ := value.(string)
+			total += len(relay)
+		}
 	}
 	if len(entries) == 0 {
 		return

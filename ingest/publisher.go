@@ -218,7 +218,7 @@ func (p *Publisher) publishKeys(at parcel) []string {
 }
 
 func publishArgs(at parcel, items []publication) []any {
-	args := make([]any, 0, 1+4*len(items))
+	args := make([]any, 0, 1+3*len(items))
 	again := ""
 	if at.again {
 		again = "1"
@@ -226,7 +226,7 @@ func publishArgs(at parcel, items []publication) []any {
 	args = append(args, again)
 	for _, item := range items {
 		r := item.relay
-		args = append(args, r.Supplier, r.SessionID, r.ComputeUnits, r.Relay)
+		args = append(args, sessionField(r.Key()), r.ComputeUnits, r.Relay)
 	}
 	return args
 }

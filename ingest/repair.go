@@ -107,14 +107,15 @@ func (p *partition) replay(ctx context.Context, s *session, add func([]byte) err
 				return err
 			}
 			from = id.next()
-			relay, err := decodeEntry(entry.Values)
-			if err != nil || relay.Key() != s.head.Ref.Key() || relay.ComputeUnits != s.head.Weight {
+			weight, text, err := entryOf(entry.Values)
+			if err != nil || weight != s.head.Weight {
 				continue
 			}
+			relay := []byte(text)
 			if ref, err := refOf(relay); err != nil || ref != s.head.Ref {
 				continue
 			}
-			if err := add(relay.Relay); err != nil {
+			if err := add(relay); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/ingest/failpoint"
 	"github.com/raftminer/raftminer/ingest/sessiontree"
 )
@@ -76,42 +78,64 @@ func (p *partition) takeSome(ctx context.Context, entries []redis.XMessage) (n i
 // leaf finds the session that an entry belongs to, or counts why there is none.
 // What is wrong with an entry must not stop those behind it.
 func (p *partition) leaf(entry redis.XMessage) (leaf, bool) {
-	relay, err := decodeEntry(entry.Values)
+	weight, text, err := entryOf(entry.Values)
 	if err != nil {
 		return p.reject(entry, resultMalformed, err)
 	}
-	key := relay.Key()
-	if p.gone[key] {
-		return p.reject(entry, resultLate, errLate)
-	}
-	s, known := p.sessions[key]
-	if known && s.head.Sealed {
-		return p.reject(entry, resultLate, errLate)
-	}
-	if !known || !plainlyFits(relay.Relay, s.header, key.Supplier) {
+	relay := []byte(text)
+	s := p.plainSession(relay)
+	if s == nil {
 		ref, err := refOf(relay)
 		if err != nil {
 			return p.reject(entry, resultMalformed, err)
 		}
-		if !known {
-			s = p.resume(Head{Ref: ref, Weight: relay.ComputeUnits})
-			p.sessions[key] = s
-		}
-		if s.head.Ref != ref {
-			return p.reject(entry, resultForeign, fmt.Errorf("relay of %+v in session %+v", ref, s.head.Ref))
+		if s, err = p.sessionOf(ref, weight); err != nil {
+			return p.reject(entry, resultForeign, err)
 		}
 	}
-	if s.head.Weight != relay.ComputeUnits {
-		return p.reject(entry, resultForeign, fmt.Errorf("%d compute units in a session of %d", relay.ComputeUnits, s.head.Weight))
+	if s.head.Sealed || p.gone[s.head.Ref.Key()] {
+		return p.reject(entry, resultLate, fmt.Errorf("%w: %+v", errLate, s.head.Ref))
+	}
+	if s.head.Weight != weight {
+		return p.reject(entry, resultForeign, fmt.Errorf("%d compute units in %+v of %d", weight, s.head.Ref, s.head.Weight))
 	}
 	s.used = p.flushes
-	return leaf{session: s, digest: sessiontree.Key(relay.Relay), relay: relay.Relay, weight: relay.ComputeUnits}, true
+	return leaf{session: s, digest: sessiontree.Key(relay), relay: relay, weight: weight}, true
+}
+
+// plainSession is the known session whose header a relay plainly carries, if any.
+func (p *partition) plainSession(relay []byte) *session {
+	supplier, header := plainly(relay)
+	s := p.sessions[chain.SessionKey{Supplier: string(supplier), SessionID: string(sessionID(header))}]
+	if s == nil || !bytes.Equal(s.header, header) {
+		return nil
+	}
+	return s
+}
+
+// sessionOf is the session of a ref, which may be its first relay.
+func (p *partition) sessionOf(ref chain.SessionRef, weight uint64) (*session, error) {
+	key := ref.Key()
+	s, known := p.sessions[key]
+	switch {
+	case known && s.head.Ref != ref:
+		return nil, fmt.Errorf("relay of %+v in session %+v", ref, s.head.Ref)
+	case known:
+		return s, nil
+	case p.keys.Partition(key) != p.number:
+		return nil, fmt.Errorf("relay of %+v in a partition that is not its own", ref)
+	}
+	s = p.resume(Head{Ref: ref, Weight: weight})
+	if !p.gone[key] {
+		p.sessions[key] = s
+	}
+	return s, nil
 }
 
 func (p *partition) reject(entry redis.XMessage, result string, reason error) (leaf, bool) {
 	p.metrics.consumed.WithLabelValues(result).Inc()
 	p.log.Warn("stream entry left out of its tree", zap.Int("partition", p.number), zap.String("entry", entry.ID),
-		zap.Any("supplier", entry.Values["u"]), zap.Any("session", entry.Values["s"]), zap.String("result", result), zap.Error(reason))
+		zap.String("result", result), zap.Error(reason))
 	return leaf{}, false
 }
 
