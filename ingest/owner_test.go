@@ -358,8 +358,13 @@ func TestForeignEntriesStayOut(t *testing.T) {
 	elsewhere := testRef(1)
 	elsewhere.StartHeight++
 	malformed := MinedRelay{Supplier: good.Supplier, SessionID: good.SessionID, ComputeUnits: testWeight, Relay: []byte("no relay")}
+	astray := testRelay(t, testRef(2), 5)
+	for n := 3; testKeys().Partition(astray.Key()) == testKeys().Partition(good.Key()); n++ {
+		astray = testRelay(t, testRef(n), 5)
+	}
+	astray.Supplier, astray.SessionID = good.Supplier, good.SessionID
 	last := testRelay(t, testRef(1), 4)
-	publish(t, p, good, heavier, testRelay(t, elsewhere, 3), malformed, last)
+	publish(t, p, good, heavier, testRelay(t, elsewhere, 3), malformed, astray, last)
 	o := testOwner(t, rdb, 1)
 	consumeAll(t, o)
 	head, err := o.Seal(ctx, testRef(1).Key())
@@ -369,7 +374,7 @@ func TestForeignEntriesStayOut(t *testing.T) {
 	if want := reference(t, []MinedRelay{good, last}); !bytes.Equal(head.Root, want) {
 		t.Errorf("got a tree of %d relays, want the two good ones", head.Count)
 	}
-	for result, want := range map[string]float64{resultForeign: 2, resultMalformed: 1, resultAdded: 2} {
+	for result, want := range map[string]float64{resultForeign: 3, resultMalformed: 1, resultAdded: 2} {
 		if got := testutil.ToFloat64(o.metrics.consumed.WithLabelValues(result)); got != want {
 			t.Errorf("%s: counted %v, want %v", result, got, want)
 		}
