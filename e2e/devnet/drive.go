@@ -27,6 +27,9 @@ type DriveOptions struct {
 	Services []string
 	// Call makes the i-th call to a service; nil for DefaultCall.
 	Call func(service string, i int) Load
+	// Hold is called before each relay and may wait; its session is then the one of
+	// that time. Nil for none.
+	Hold func(context.Context) error
 	// Progress is told how it goes, from one goroutine at a time; nil for none.
 	Progress func(Progress)
 }
@@ -53,6 +56,9 @@ func (o DriveOptions) withDefaults() DriveOptions {
 	}
 	if o.Call == nil {
 		o.Call = DefaultCall
+	}
+	if o.Hold == nil {
+		o.Hold = func(context.Context) error { return nil }
 	}
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}

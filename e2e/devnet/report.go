@@ -20,6 +20,7 @@ type Report struct {
 
 	RelaysFailed  int            `json:"-"` // relays that no try got an answer for
 	Failures      map[string]int `json:"-"` // their last errors
+	Retried       map[string]int `json:"-"` // errors of tries after which there was another
 	Sessions      int            `json:"-"` // sessions with an answered relay
 	ClaimsUpdated int            `json:"-"` // claims that a later one replaced
 	UpoktEarned   int64          `json:"-"` // what the suppliers were paid
@@ -35,7 +36,7 @@ func (r Report) OK() bool {
 func newReport(t *tally, outcomes map[earnedKey]*outcome) Report {
 	mined := t.mined()
 	r := Report{
-		RelaysAnswered: t.answered, RelaysFailed: t.failed, Failures: t.refusals, FailoverMS: []int64{},
+		RelaysAnswered: t.answered, RelaysFailed: t.failed, Failures: t.refusals, Retried: t.retried, FailoverMS: []int64{},
 	}
 	sessions, slashed := make(map[int64]bool), make(map[string]bool)
 	for key, count := range mined {

@@ -106,7 +106,7 @@ func TestReport(t *testing.T) {
 			if got.OK() != tc.ok {
 				t.Errorf("OK = %v, want %v", got.OK(), tc.ok)
 			}
-			got.Failures, got.FailoverMS = nil, nil
+			got.Failures, got.Retried, got.FailoverMS = nil, nil, nil
 			if !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("report\n got %+v\nwant %+v", got, tc.want)
 			}

@@ -150,9 +150,12 @@ func (r *run) openSessions(ctx context.Context) (openSession, error) {
 func (r *run) sendSession(ctx context.Context, open openSession, n int, limit *rate.Limiter) (sent int, err error) {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(r.opts.Workers)
-	for sent < n && r.net.chain.Height() < open.end && !r.over() {
-		if err := limit.Wait(ctx); err != nil {
+	for sent < n {
+		if err := errors.Join(limit.Wait(ctx), r.opts.Hold(ctx)); err != nil {
 			return sent, errors.Join(err, group.Wait())
+		}
+		if r.net.chain.Height() >= open.end || r.over() {
+			break
 		}
 		i := int(r.sent.Add(1)) - 1
 		sent++
@@ -170,6 +173,9 @@ func (r *run) relay(ctx context.Context, open openSession, i int) error {
 	load := r.opts.Call(app.Service, i)
 	var last error
 	for try := range r.opts.Tries {
+		if last != nil {
+			r.tally.retry(last)
+		}
 		supplier := session.Suppliers[(i/len(r.apps)+try)%len(session.Suppliers)]
 		answer, err := r.try(ctx, app, session, supplier, load)
 		if err == nil {

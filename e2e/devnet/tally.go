@@ -22,13 +22,14 @@ type tally struct {
 	answered int
 	failed   int
 	refusals map[string]int // by what the last try of a failed relay got
+	retried  map[string]int // by what the others that failed got
 	leaves   map[earnedKey]map[[32]byte]struct{}
 	lastEnd  int64
 	firstEnd int64
 }
 
 func newTally() *tally {
-	return &tally{refusals: make(map[string]int), leaves: make(map[earnedKey]map[[32]byte]struct{})}
+	return &tally{refusals: make(map[string]int), retried: make(map[string]int), leaves: make(map[earnedKey]map[[32]byte]struct{})}
 }
 
 // answer counts a relay whose supplier is bound to it.
@@ -61,6 +62,12 @@ func (t *tally) fail(err error) {
 	defer t.mu.Unlock()
 	t.failed++
 	t.refusals[err.Error()]++
+}
+
+func (t *tally) retry(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.retried[err.Error()]++
 }
 
 // mined is the number of distinct leaves that each tree must have.
