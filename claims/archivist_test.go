@@ -89,7 +89,7 @@ func TestArchivistTrustsItsDisk(t *testing.T) {
 func rootOfRelay(t *testing.T, relay []byte, weight uint64) []byte {
 	t.Helper()
 	tree := sessiontree.New(nil)
-	if _, err := tree.Add(sessiontree.Key(relay), relay, weight); err != nil {
+	if _, err := tree.Add(sessiontree.Path(relay), relay, weight); err != nil {
 		t.Fatal(err)
 	}
 	delta, err := tree.Commit()

@@ -106,7 +106,7 @@ func InspectTree(ctx context.Context, rdb redis.UniversalClient, keys Keys, head
 		if err != nil {
 			return info, err
 		}
-		if _, err := tree.Add(sessiontree.Key(relay), relay, head.Weight); err != nil {
+		if _, err := tree.Add(sessiontree.Path(relay), relay, head.Weight); err != nil {
 			return info, err
 		}
 	}

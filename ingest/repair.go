@@ -80,7 +80,7 @@ func (p *partition) repair(ctx context.Context, key chain.SessionKey) error {
 // regrow adds to tree every relay of s that the nodes or the stream still hold.
 func (p *partition) regrow(ctx context.Context, s *session, tree *sessiontree.Tree) error {
 	add := func(relay []byte) error {
-		_, err := tree.Add(sessiontree.Key(relay), relay, s.head.Weight)
+		_, err := tree.Add(sessiontree.Path(relay), relay, s.head.Weight)
 		return err
 	}
 	for relay, err := range Leaves(ctx, p.rdb, p.keys, s.head.Ref.Key(), s.head.Weight) {

@@ -3,7 +3,6 @@ package ingest
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"maps"
 	"slices"
@@ -114,8 +113,7 @@ func TestLostNodesAreRepaired(t *testing.T) {
 				t.Errorf("%v relays reported lost, want %d", got, test.lost)
 			}
 			for _, r := range want {
-				key := sessiontree.Key(r.Relay)
-				path := sha256.Sum256(key[:])
+				path := sessiontree.Path(r.Relay)
 				if _, err := o.Prove(ctx, ref.Key(), path[:]); err != nil {
 					t.Errorf("prove %x: %v", path, err)
 				}

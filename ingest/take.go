@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
@@ -17,9 +18,18 @@ import (
 // leaf is a relay that fits its session.
 type leaf struct {
 	session *session
-	digest  sessiontree.Digest
+	path    sessiontree.Digest
 	relay   []byte
 	weight  uint64
+}
+
+// compare is the order in which leaves are added: what is close together in a tree is
+// touched together then, so it is still in the processor's caches.
+func (l leaf) compare(other leaf) int {
+	if l.session != other.session {
+		return l.session.head.Ref.Key().Compare(other.session.head.Ref.Key())
+	}
+	return bytes.Compare(l.path[:], other.path[:])
 }
 
 // take adds entries to the trees, and flushes whenever enough has come
@@ -46,7 +56,7 @@ func (p *partition) full() bool { return p.pending >= p.flushRelays() || p.held 
 
 // takeSome takes entries until the partition is full, and says how many.
 func (p *partition) takeSome(ctx context.Context, entries []redis.XMessage) (n int, err error) {
-	var leaves []leaf
+	leaves := make([]leaf, 0, len(entries))
 	read := p.read
 	for ; n < len(entries) && !p.full(); n++ {
 		id, err := parseStreamID(entries[n].ID)
@@ -100,7 +110,7 @@ func (p *partition) leaf(entry redis.XMessage) (leaf, bool) {
 		return p.reject(entry, resultForeign, fmt.Errorf("%d compute units in %+v of %d", weight, s.head.Ref, s.head.Weight))
 	}
 	s.used = p.flushes
-	return leaf{session: s, digest: sessiontree.Key(relay), relay: relay, weight: weight}, true
+	return leaf{session: s, path: sessiontree.Path(relay), relay: relay, weight: weight}, true
 }
 
 // plainSession is the known session whose header a relay plainly carries, if any.
@@ -142,11 +152,12 @@ func (p *partition) reject(entry redis.XMessage, result string, reason error) (l
 // grow adds leaves to their trees. Those whose way leads out of memory wait until it
 // was read on: in one pipeline a level, for all trees together.
 func (p *partition) grow(ctx context.Context, leaves []leaf) error {
+	slices.SortFunc(leaves, leaf.compare)
 	added, duplicates := 0, 0
 	for len(leaves) > 0 {
 		waiting := leaves[:0]
 		for _, l := range leaves {
-			fresh, err := l.session.tree.Add(l.digest, l.relay, l.weight)
+			fresh, err := l.session.tree.Add(l.path, l.relay, l.weight)
 			switch {
 			case errors.Is(err, sessiontree.ErrUnread):
 				waiting = append(waiting, l)

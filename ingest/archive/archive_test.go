@@ -27,7 +27,7 @@ func testTree(t testing.TB, relays [][]byte) (Tree, sessiontree.Memory) {
 	t.Helper()
 	grown := sessiontree.New(nil)
 	for _, r := range relays {
-		if _, err := grown.Add(sessiontree.Key(r), r, weight); err != nil {
+		if _, err := grown.Add(sessiontree.Path(r), r, weight); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -66,7 +66,7 @@ func TestProofsFromTheArchiveAreTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range 20 {
-		path := sessiontree.Key([]byte{byte(n)})
+		path := sessiontree.Path([]byte{byte(n)})
 		want, err := sessiontree.Prove(ctx, nodes, tree.Root, path[:])
 		if err != nil {
 			t.Fatal(err)

@@ -53,11 +53,11 @@ func write(path string, t Tree, leaves Leaves) (err error) {
 		if err != nil {
 			return err
 		}
-		key := sessiontree.Key(relay)
-		if seen[key] {
+		path := sessiontree.Path(relay)
+		if seen[path] {
 			continue
 		}
-		seen[key] = true
+		seen[path] = true
 		if err := writeRecord(to, relay); err != nil {
 			return err
 		}
@@ -192,7 +192,7 @@ func (r *reader) nodes(root []byte) (sessiontree.Memory, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := grown.Add(sessiontree.Key(relay), relay, t.Weight); err != nil {
+		if _, err := grown.Add(sessiontree.Path(relay), relay, t.Weight); err != nil {
 			return nil, err
 		}
 	}

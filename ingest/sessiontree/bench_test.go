@@ -22,7 +22,7 @@ func BenchmarkGrow(b *testing.B) {
 					body := bytes.Repeat([]byte{1}, 940)
 					binary.BigEndian.PutUint64(body, uint64(n))
 					n++
-					if _, err := tree.Add(Key(body), body, 1); err != nil {
+					if _, err := tree.Add(Path(body), body, 1); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -91,8 +91,7 @@ func leafRelay(leaf Node, weight uint64) ([]byte, bool) {
 		return nil, false
 	}
 	relay := data[leafHead : len(data)-leafTail]
-	key := Key(relay)
 	meta := data[len(data)-leafTail:]
-	return relay, sha256.Sum256(key[:]) == Digest(data[1:leafHead]) && sha256.Sum256(data) == leaf.Digest &&
+	return relay, Path(relay) == Digest(data[1:leafHead]) && sha256.Sum256(data) == leaf.Digest &&
 		binary.BigEndian.Uint64(meta) == weight && binary.BigEndian.Uint64(meta[8:]) == 1
 }

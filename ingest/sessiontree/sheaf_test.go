@@ -3,7 +3,6 @@ package sessiontree
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"slices"
 	"testing"
 
@@ -23,8 +22,7 @@ func TestSheavesHoldEveryLeaf(t *testing.T) {
 			for range rapid.IntRange(0, 3).Draw(t, "times") {
 				body = slices.Insert(body, rapid.IntRange(0, len(body)).Draw(t, "at"), fresh.shared...)
 			}
-			key := Key(body)
-			path := Digest(sha256.Sum256(key[:]))
+			path := Path(body)
 			want = append(want, body)
 			digests[fresh.add(&path, body, 7)] = body
 		}
@@ -67,8 +65,7 @@ func TestSheavesShareTheHeader(t *testing.T) {
 	const relays = 10
 	for n := range relays {
 		body := slices.Concat([]byte{byte(n)}, header, []byte("request"), header, []byte("response"))
-		key := Key(body)
-		path := Digest(sha256.Sum256(key[:]))
+		path := Path(body)
 		fresh.add(&path, body, 7)
 	}
 	stored := fresh.records()[0].Data

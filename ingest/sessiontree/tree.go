@@ -54,17 +54,20 @@ func (t *Tree) load() {
 	}
 }
 
-// Key is the key of a relay's leaf.
-func Key(relay []byte) Digest { return sha256.Sum256(relay) }
+// Path is where a relay's leaf is: the hash of its key, which is the relay's hash.
+func Path(relay []byte) Digest {
+	key := sha256.Sum256(relay)
+	return sha256.Sum256(key[:])
+}
 
 // Add inserts a relay with its weight in compute units, and reports false when
 // the very same relay is in the tree already. It keeps no reference to relay. After
 // ErrUnread it is to be tried again when what is Missing was supplied.
-func (t *Tree) Add(key Digest, relay []byte, weight uint64) (added bool, err error) {
+func (t *Tree) Add(path Digest, relay []byte, weight uint64) (added bool, err error) {
 	if t.open {
 		return false, errUnsettled
 	}
-	l := leaf{path: sha256.Sum256(key[:]), sum: weight}
+	l := leaf{path: path, sum: weight}
 	if !t.trie.reach(&t.way, &l.path) {
 		return false, ErrUnread
 	}

@@ -88,7 +88,7 @@ func reference(relays [][]byte, weight uint64) (*smt.SMST, nodeMap) {
 // add reads what the way of a relay leads to, and adds it.
 func (m *memory) add(tree *Tree, r []byte, weight uint64) (bool, error) {
 	for {
-		added, err := tree.Add(Key(r), r, weight)
+		added, err := tree.Add(Path(r), r, weight)
 		if !errors.Is(err, ErrUnread) {
 			return added, err
 		}
@@ -262,7 +262,7 @@ func TestPagesAreReadOncePerLevel(t *testing.T) {
 	for len(waiting) > 0 {
 		var next [][]byte
 		for _, r := range waiting {
-			switch added, err := tree.Add(Key(r), r, 7); {
+			switch added, err := tree.Add(Path(r), r, 7); {
 			case errors.Is(err, ErrUnread):
 				next = append(next, r)
 			case err != nil || !added:

@@ -1,7 +1,6 @@
 package sessiontree
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"math"
 )
@@ -60,8 +59,7 @@ func (r *sheafReader) leaf() Node {
 		rest = rest[own:]
 	}
 	relay = append(relay, rest...)
-	key := Key(relay)
-	path := Digest(sha256.Sum256(key[:]))
+	path := Path(relay)
 	return Node{r.digest, appendLeaf(make([]byte, 0, leafHead+len(relay)+leafTail), &path, relay, r.weight)}
 }
 
