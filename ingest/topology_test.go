@@ -114,7 +114,8 @@ func TestRedisCluster(t *testing.T) {
 	create := []string{"--cluster", "create"}
 	for range 3 {
 		port := freePort(t)
-		runServer(t, port, "cluster-enabled yes", "cluster-node-timeout 2000", "save \"\"")
+		// Without a port of its own the bus takes one that systems give to outgoing connections.
+		runServer(t, port, "cluster-enabled yes", fmt.Sprintf("cluster-port %d", freePort(t)), "cluster-node-timeout 2000", "save \"\"")
 		addrs, create = append(addrs, address(port)), append(create, address(port))
 	}
 	out, err := exec.Command("redis-cli", append(create, "--cluster-replicas", "0", "--cluster-yes")...).CombinedOutput()

@@ -34,7 +34,7 @@ func TestRedisClients(t *testing.T) {
 	secure := append(pki.serverLines(),
 		"user default off", "user miner on >secret ~* &* +@all", "masteruser miner", "masterauth secret", "save \"\"")
 	standalone := startSecure(t, pki, secure)
-	cluster := startSecure(t, pki, append(secure, "cluster-enabled yes", "tls-cluster yes", "cluster-announce-hostname "+redisName))
+	cluster := startSecure(t, pki, append(secure, "cluster-enabled yes", "cluster-port "+portOf(freeAddr(t)), "tls-cluster yes", "cluster-announce-hostname "+redisName))
 	master := startSecure(t, pki, secure)
 	sentinel := startSecure(t, pki, append(pki.serverLines(), "tls-replication yes", "user default on >watch ~* &* +@all",
 		"sentinel monitor main 127.0.0.1 "+portOf(master)+" 1", "sentinel auth-user main miner", "sentinel auth-pass main secret", "--sentinel"))
