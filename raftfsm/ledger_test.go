@@ -213,7 +213,7 @@ func TestDatesWaitForOldBuilds(t *testing.T) {
 	old := c.newcomer("old", func(cfg *Config) { cfg.commandSet = datedSince - 1 })
 	promoted(t, leader, old)
 	for _, cmd := range []Command{
-		Seal{Epoch: epoch, Ref: ref(supplier, "s"), Root: root(1), Height: 22, Worth: 9},
+		Seal{Epoch: epoch, Ref: ref(supplier, "s"), Root: root(1), Height: 22, Worth: 9, Lost: 3},
 		Advance{Epoch: epoch, Transitions: []Transition{{Key: key("s"), Stage: StageLost, Height: 40, Time: 1000, Worth: 9}}},
 	} {
 		if _, err := leader.node.Apply(t.Context(), cmd); err != nil {
@@ -221,7 +221,7 @@ func TestDatesWaitForOldBuilds(t *testing.T) {
 		}
 	}
 	leader.node.View(func(s *State) {
-		if r, _ := s.Session(key("s")); r.EndedHeight != 40 || r.SealHeight != 0 || r.FirstHeight != 0 || r.EndedTime != 0 || r.Worth != 0 {
+		if r, _ := s.Session(key("s")); r.EndedHeight != 40 || r.SealHeight != 0 || r.FirstHeight != 0 || r.EndedTime != 0 || r.Worth != 0 || r.Lost != 0 {
 			t.Errorf("got %+v", r)
 		}
 	})

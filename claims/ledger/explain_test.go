@@ -50,6 +50,7 @@ func TestExplain(t *testing.T) {
 		"never_sealed":      {at(stageLost, "undecided", "relays_lost", func(s *adminpb.SessionRecord) { s.SealHeight, s.EndedHeight = 0, 22 }), nil, windows},
 		"proof_missing":     {at(stageExpired, proofRequired, "claim_expired", ended), []*adminpb.IntentRecord{claim}, windows},
 		"proved_but_unpaid": {at(stageLost, proofRequired, "not_settled", func(s *adminpb.SessionRecord) { ended(s); s.ProofHeight = 32 }), []*adminpb.IntentRecord{claim, proof}, windows},
+		"redis_lost_some":   {at(stageSealed, "undecided", "", func(s *adminpb.SessionRecord) { s.RelaysLost = 3 }), nil, windows},
 		"skipped":           {at(stageSkipped, "undecided", "unprofitable", func(s *adminpb.SessionRecord) { s.EndedHeight = 23 }), nil, windows},
 		"waits_for_money":   {at(stageClaimed, proofNotRequired, "", claimedAt), []*adminpb.IntentRecord{claim}, windows},
 		"by_an_older_build": {at(stageSettled, proofNotRequired, "", func(s *adminpb.SessionRecord) { ended(s); s.FirstHeight, s.SealHeight, s.Upokt = 0, 0, 42 }), []*adminpb.IntentRecord{tx(kindClaim, 1, 0, "landed", "", 0, 24)}, nil},
