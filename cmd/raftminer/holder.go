@@ -26,8 +26,8 @@ const (
 	// sealCalm is how long a session stays open after Redis was away: relayers bring
 	// what they took meanwhile.
 	sealCalm = time.Second
-	// recoverPatience is how long one stays open of which Redis lost relays: relayers
-	// notice within a second, and bring what they have of it.
+	// recoverPatience is how long one stays open of which Redis lost relays, after the
+	// last that came: relayers notice within a second, and bring what they have of it.
 	recoverPatience = 3 * time.Second
 )
 
