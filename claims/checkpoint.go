@@ -2,7 +2,9 @@ package claims
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,7 +34,7 @@ func (e *Engine) checkpoints(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		err := e.recordProgress(ctx, recorded)
+		err := errors.Join(e.recordProgress(ctx, recorded), e.recordDoubts(ctx))
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -61,17 +63,47 @@ func (e *Engine) recordProgress(ctx context.Context, recorded map[chain.SessionK
 			delete(recorded, key)
 		}
 	}
-	for len(changed) > 0 {
-		n := min(len(changed), checkpointSessions)
-		if err := e.checkpoint(ctx, e.feed.Latest().Height, changed[:n]); err != nil {
+	for chunk := range slices.Chunk(changed, checkpointSessions) {
+		if err := e.checkpoint(ctx, e.feed.Latest().Height, chunk); err != nil {
 			return err
 		}
-		for _, p := range changed[:n] {
+		for _, p := range chunk {
 			recorded[p.Ref.Key()] = p.Seq
 		}
-		changed = changed[n:]
 	}
 	return nil
+}
+
+// recordDoubts makes the group know of sessions that only relayers know of: Redis lost
+// them before their first checkpoint. Without a relay they end like any other session
+// that lost all, and are reported.
+func (e *Engine) recordDoubts(ctx context.Context) error {
+	doubted, err := e.trees.Doubted(ctx)
+	height := e.feed.Latest().Height
+	var news []raftfsm.Progress
+	for _, ref := range e.unknown(doubted) {
+		windows, failed := e.chain.Windows(ctx, ref.EndHeight)
+		err = errors.Join(err, failed)
+		if failed == nil && height < windows.ClaimClose { // later it may have been forgotten
+			news = append(news, raftfsm.Progress{Ref: ref})
+		}
+	}
+	for chunk := range slices.Chunk(news, checkpointSessions) {
+		err = errors.Join(err, e.checkpoint(ctx, height, chunk))
+	}
+	return err
+}
+
+// unknown are the sessions that the group has no record of.
+func (e *Engine) unknown(refs []chain.SessionRef) (unknown []chain.SessionRef) {
+	e.log.View(func(state *raftfsm.State) {
+		for _, ref := range refs {
+			if _, known := state.Session(ref.Key()); !known {
+				unknown = append(unknown, ref)
+			}
+		}
+	})
+	return unknown
 }
 
 // knownCounts are the relays of active sessions that the group knows of.

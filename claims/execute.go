@@ -94,8 +94,12 @@ func (e *Engine) run(ctx context.Context, block chain.Block, a Action, marks *ma
 func (e *Engine) seal(ctx context.Context, height int64, s raftfsm.Session) error {
 	head, err := e.trees.Seal(ctx, s.Ref.Key())
 	if errors.Is(err, ingest.ErrUnknownSession) {
-		e.reportLoss(s, 0, e.lossOf(ctx, s, 0))
-		return e.end(ctx, height, s, raftfsm.StageLost, ReasonRelaysLost)
+		s.Lost = e.lossOf(ctx, s, 0)
+		if err := e.end(ctx, height, s, raftfsm.StageLost, ReasonRelaysLost); err != nil {
+			return err
+		}
+		e.reportLoss(s, 0, s.Lost)
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("seal tree: %w", err)
@@ -174,7 +178,7 @@ func (e *Engine) end(ctx context.Context, height int64, s raftfsm.Session, stage
 	if err != nil {
 		return err
 	}
-	t := raftfsm.Transition{Key: s.Ref.Key(), Stage: stage, Reason: string(why), Height: height, Time: block.Time.Unix()}
+	t := raftfsm.Transition{Key: s.Ref.Key(), Stage: stage, Reason: string(why), Height: height, Time: block.Time.Unix(), Lost: s.Lost}
 	if s.Worth == 0 {
 		t.Worth = e.worth(ctx, s.Ref, s.Root, s.Count)
 	}

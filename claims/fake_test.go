@@ -24,6 +24,7 @@ type fakeTrees struct {
 	mu     sync.Mutex
 	heads  map[chain.SessionKey]ingest.Head
 	told   map[chain.SessionKey]uint64
+	doubts []chain.SessionRef
 	proofs int
 	forgot func() // a tree
 }
@@ -53,6 +54,8 @@ func (f *fakeTrees) Seal(_ context.Context, key chain.SessionKey) (ingest.Head, 
 func (f *fakeTrees) Told(_ context.Context, key chain.SessionKey) (uint64, error) {
 	return f.told[key], nil
 }
+
+func (f *fakeTrees) Doubted(context.Context) ([]chain.SessionRef, error) { return f.doubts, nil }
 
 func (f *fakeTrees) Prove(context.Context, chain.SessionKey, []byte) ([]byte, error) {
 	f.mu.Lock()
@@ -150,10 +153,15 @@ func newRig(t *testing.T, sessions ...string) *rig {
 
 // add puts the tree of another session there.
 func (r *rig) add(id string, end int64) {
+	ref := r.ref(id, end)
+	r.trees.heads[ref.Key()] = ingest.Head{Ref: ref, Seq: 1, Root: rootOf(id, 1, 100), Count: 1, Sum: 100}
+}
+
+func (r *rig) ref(id string, end int64) (ref chain.SessionRef) {
 	for supplier := range r.keys {
-		ref := chain.SessionRef{Supplier: supplier, SessionID: id, Service: "svc", Application: "app of " + id, StartHeight: end - 9, EndHeight: end}
-		r.trees.heads[ref.Key()] = ingest.Head{Ref: ref, Seq: 1, Root: rootOf(id, 1, 100), Count: 1, Sum: 100}
+		ref = chain.SessionRef{Supplier: supplier, SessionID: id, Service: "svc", Application: "app of " + id, StartHeight: end - 9, EndHeight: end}
 	}
+	return ref
 }
 
 // rootOf is a sum root: digest, compute units, relays.

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -33,7 +34,16 @@ func TestLossIsReportedAndTheRestClaimed(t *testing.T) {
 		}
 		r.trees.heads[h.Ref.Key()] = h
 	}
-	if err := r.recordProgress(ctx, make(map[chain.SessionKey]uint64)); err != nil {
+	// Of two more only relayers know. One is long over.
+	brief, over := r.ref("brief", rigEnd), r.ref("over", rigEnd-10)
+	r.trees.doubts = append(r.trees.doubts, r.ref("part", rigEnd), brief, over)
+	r.trees.told[brief.Key()], r.trees.told[over.Key()] = 7, 50
+	windows, err := r.chain.Windows(ctx, over.EndHeight)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.feed.latest.Height = windows.ClaimClose
+	if err := errors.Join(r.recordProgress(ctx, make(map[chain.SessionKey]uint64)), r.recordDoubts(ctx)); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.session("part").Count; got != 10 {
@@ -49,7 +59,18 @@ func TestLossIsReportedAndTheRestClaimed(t *testing.T) {
 	if s := r.session("none"); s.Stage != raftfsm.StageLost || s.Reason != string(ReasonRelaysLost) {
 		t.Errorf("got %s (%s), want it lost for its relays", s.Stage, s.Reason)
 	}
-	if got := testutil.ToFloat64(r.metrics.lost); got != 9+10+3 {
-		t.Errorf("%v relays declared lost, want 22", got)
+	if s := r.session("none"); s.Lost != 10 {
+		t.Errorf("%d relays of it lost, want 10", s.Lost)
+	}
+	if s := r.session("brief"); s.Stage != raftfsm.StageLost || s.Reason != string(ReasonRelaysLost) || s.Lost != 7 || s.Ref != brief {
+		t.Errorf("got %+v, want it lost with 7 relays", s)
+	}
+	r.log.View(func(state *raftfsm.State) {
+		if _, known := state.Session(over.Key()); known {
+			t.Error("a session that is over counts as lost")
+		}
+	})
+	if got := testutil.ToFloat64(r.metrics.lost); got != 9+10+3+7 {
+		t.Errorf("%v relays declared lost, want 29", got)
 	}
 }

@@ -51,7 +51,7 @@ func (o *Owner) Take(ctx context.Context, fences map[int]string) error {
 	o.metrics.taken.Add(float64(len(taken)))
 	o.observeHeld()
 	if err != nil && !errors.Is(err, ErrFenced) {
-		o.troubled()
+		troubled(slices.DeleteFunc(parts, func(p *partition) bool { return slices.Contains(taken, p) }))
 	}
 	select {
 	case o.changed <- struct{}{}:

@@ -169,6 +169,8 @@ func (k Keys) kindOf(key string) string {
 	switch name {
 	case "relays":
 		return KindStream
+	case "doubted":
+		return KindTally
 	case KindMeta, KindHeads, KindClosed:
 		return name
 	}

@@ -74,6 +74,9 @@ func (k Keys) Tally(key chain.SessionKey) string {
 	return k.tagged(k.Partition(key), "tally:"+sessionField(key))
 }
 
+// Doubted is a hash from each session that has a Tally to its reference.
+func (k Keys) Doubted(p int) string { return k.tagged(p, "doubted") }
+
 // MeterSession is the session of a key that Meter made.
 func MeterSession(key string) chain.SessionKey {
 	_, field, _ := strings.Cut(key, ":meter:")

@@ -24,8 +24,9 @@ type Sight struct {
 	Cursor   Position // relays up to here are in stored trees
 
 	// Of the sessions that were looked for:
-	Safe   []chain.SessionKey          // nobody needs their relays from relayers any more
-	Wanted map[chain.SessionKey]Asking // their relays are asked for again
+	Safe    []chain.SessionKey          // nobody needs their relays from relayers any more
+	Wanted  map[chain.SessionKey]Asking // their relays are asked for again
+	Doubted []chain.SessionKey          // a relayer thinks that Redis lost some of their relays
 }
 
 // Look reads every partition, by its number. sessions are looked for where they
@@ -73,11 +74,13 @@ func lookAt(ctx context.Context, server redis.Cmdable, keys Keys, parts []int, a
 	}
 	cursors := make(map[int]*redis.StringCmd)
 	streams := make(map[int]*redis.XInfoStreamCmd)
+	doubted := make(map[int]*redis.MapStringStringCmd)
 	scores := make(map[chain.SessionKey]*redis.FloatCmd)
 	_, _ = server.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each answer has its error
 		for _, p := range parts {
 			cursors[p] = pipe.HGet(ctx, keys.Meta(p), "cursor")
 			streams[p] = pipe.XInfoStream(ctx, keys.Stream(p))
+			doubted[p] = pipe.HGetAll(ctx, keys.Doubted(p))
 			for _, session := range asked[p] {
 				scores[session] = pipe.ZScore(ctx, keys.Closed(p), sessionField(session))
 			}
@@ -92,7 +95,13 @@ func lookAt(ctx context.Context, server redis.Cmdable, keys Keys, parts []int, a
 		if sights[p].Last, err = lastOf(streams[p]); err != nil {
 			return err
 		}
+		if err := doubted[p].Err(); err != nil {
+			return err
+		}
 		for _, session := range asked[p] {
+			if _, is := doubted[p].Val()[sessionField(session)]; is {
+				sights[p].Doubted = append(sights[p].Doubted, session)
+			}
 			score, err := scores[session].Result()
 			if err != nil && !errors.Is(err, redis.Nil) {
 				return err

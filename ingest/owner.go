@@ -65,9 +65,8 @@ type Owner struct {
 	parts   []*partition
 	moving  sync.Mutex // one Take or Drop at a time
 
-	relaySize atomic.Int64              // bytes of a usual relay
-	trouble   atomic.Pointer[time.Time] // when it was held up last, nil for never
-	changed   chan struct{}             // of capacity 1: partitions came
+	relaySize atomic.Int64  // bytes of a usual relay
+	changed   chan struct{} // of capacity 1: partitions came
 }
 
 // NewOwner owns no partition yet; Take gives it some.
@@ -110,15 +109,18 @@ func (o *Owner) Heads() []Head {
 	return heads
 }
 
-// Calm says that nothing has held up the ownership for so long.
-func (o *Owner) Calm(d time.Duration) bool {
-	last := o.trouble.Load()
+// Calm says that nothing has held up the partition of key for so long.
+func (o *Owner) Calm(key chain.SessionKey, d time.Duration) bool {
+	last := o.partitionOf(key).trouble.Load()
 	return last == nil || time.Since(*last) >= d
 }
 
-func (o *Owner) troubled() {
+// troubled notes that partitions were held up.
+func troubled(parts []*partition) {
 	now := time.Now()
-	o.trouble.Store(&now)
+	for _, p := range parts {
+		p.trouble.Store(&now)
+	}
 }
 
 func wait(ctx context.Context, d time.Duration) {

@@ -246,7 +246,7 @@ func TestTroubleStaysWhereItIs(t *testing.T) {
 	publish(t, p, testRelay(t, good, 3))
 	lost := testKeys().Partition(good.Key())
 	eventually(t, "the partition is let go", func() bool { _, held := o.Held()[lost]; return !held })
-	if o.Calm(time.Minute) {
+	if o.Calm(good.Key(), time.Minute) {
 		t.Error("an owner whose Redis was emptied is calm")
 	}
 }
@@ -262,12 +262,14 @@ func TestTroubleLastsUntilItIsOver(t *testing.T) {
 	runOwner(t, o)
 	_ = server.Process.Kill()
 	_ = server.Wait()
-	eventually(t, "redis is missed", func() bool { return !o.Calm(time.Hour) })
-	missed := *o.trouble.Load()
-	eventually(t, "it is missed again, and the pauses are long", func() bool { return o.trouble.Load().Sub(missed) > readPauseMost })
+	key := testRef(1).Key()
+	trouble := &o.partitionOf(key).trouble
+	eventually(t, "redis is missed", func() bool { return !o.Calm(key, time.Hour) })
+	missed := *trouble.Load()
+	eventually(t, "it is missed again, and the pauses are long", func() bool { return trouble.Load().Sub(missed) > readPauseMost })
 	back := time.Now()
 	runServer(t, port)
-	eventually(t, "the trouble is over after redis came back, not before", func() bool { return o.trouble.Load().After(back) })
+	eventually(t, "the trouble is over after redis came back, not before", func() bool { return trouble.Load().After(back) })
 }
 
 func TestForgetAndTrimLeaveNothingBehind(t *testing.T) {
@@ -282,7 +284,7 @@ func TestForgetAndTrimLeaveNothingBehind(t *testing.T) {
 		if err := rdb.HSet(ctx, testKeys().Meter(testRef(n).Key()), "budget", 1).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if err := Tell(ctx, rdb, testKeys(), "relayer", map[chain.SessionKey]uint64{testRef(n).Key(): 2}); err != nil {
+		if err := Tell(ctx, rdb, testKeys(), "relayer", []Published{{testRef(n), 2}}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := o.Seal(ctx, testRef(n).Key()); err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -16,7 +18,8 @@ import (
 // ahead of Redis; its cursor and heads are what Redis holds.
 type partition struct {
 	*Owner
-	number int
+	number  int
+	trouble atomic.Pointer[time.Time] // when it was held up last, nil for never
 
 	mu       sync.Mutex
 	reader   *reader  // that reads its stream; nil while it is not held

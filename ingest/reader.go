@@ -104,13 +104,13 @@ func (o *Owner) consume(ctx context.Context, r *reader) {
 		switch {
 		case err == nil:
 			if pause > readPause { // it is over only now, not since the last failure
-				o.troubled()
+				troubled(parts)
 			}
 			pause = readPause
 		case errors.Is(err, ErrFenced): // by a later owner, or Redis was emptied
-			o.troubled()
+			troubled(parts)
 		case ctx.Err() == nil:
-			o.troubled()
+			troubled(parts)
 			o.log.Warn("ingest is held up", zap.Error(err), zap.Duration("pause", pause))
 			wait(ctx, pause)
 			pause = min(2*pause, readPauseMost)

@@ -37,6 +37,9 @@ type MinedRelay struct {
 	Relay        []byte // marshalled poktroll Relay, response payload nil; not to be changed once published
 }
 
+// Ref is the session as the relay tells it. It takes decoding.
+func (r MinedRelay) Ref() (chain.SessionRef, error) { return refOf(r.Relay) }
+
 // Key is the (supplier, session) whose tree r belongs to.
 func (r MinedRelay) Key() chain.SessionKey {
 	return chain.SessionKey{Supplier: r.Supplier, SessionID: r.SessionID}

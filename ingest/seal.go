@@ -169,7 +169,10 @@ func (o *Owner) Forget(ctx context.Context, key chain.SessionKey) error {
 		return err
 	}
 	now := time.Now()
-	keys := []string{p.keys.Meta(p.number), p.keys.Heads(p.number), p.keys.Closed(p.number), p.keys.Nodes(key), p.keys.Meter(key), p.keys.Tally(key)}
+	keys := []string{
+		p.keys.Meta(p.number), p.keys.Heads(p.number), p.keys.Closed(p.number),
+		p.keys.Nodes(key), p.keys.Meter(key), p.keys.Tally(key), p.keys.Doubted(p.number),
+	}
 	err := forgetScript.Run(ctx, p.rdb, keys, p.epoch, p.owner, sessionField(key), now.Unix(), now.Add(-closedFor).Unix()).Err()
 	if err != nil {
 		return p.counted(refusal(err))

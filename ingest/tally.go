@@ -2,21 +2,40 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
+	"github.com/fxamacker/cbor/v2"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/raftminer/raftminer/chain"
 )
 
-// Tell says how many relays of sessions a relayer has published in its life, replayed
-// requests included. Relayers do so only once Redis may have lost some of them.
-func Tell(ctx context.Context, rdb redis.UniversalClient, keys Keys, relayer string, published map[chain.SessionKey]uint64) error {
+// Published is how many relays of a session a relayer has published in its life,
+// replayed requests included.
+type Published struct {
+	Ref    chain.SessionRef
+	Relays uint64
+}
+
+// Tell says what a relayer has published of sessions that Redis may have lost relays
+// of, and lists these sessions: other relayers tell of them, too, and the miners hear
+// of those that they have nothing of.
+func Tell(ctx context.Context, rdb redis.UniversalClient, keys Keys, relayer string, published []Published) error {
 	_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		for session, n := range published {
-			pipe.HSet(ctx, keys.Tally(session), relayer, n)
-			pipe.PExpire(ctx, keys.Tally(session), closedFor) // should nobody forget it
+		for _, p := range published {
+			key := p.Ref.Key()
+			ref, err := cbor.Marshal(p.Ref)
+			if err != nil {
+				return err
+			}
+			hset := func(name, field string, value any) {
+				pipe.HSet(ctx, name, field, value)
+				pipe.PExpire(ctx, name, closedFor) // should nobody forget it
+			}
+			hset(keys.Tally(key), relayer, p.Relays)
+			hset(keys.Doubted(keys.Partition(key)), sessionField(key), ref)
 		}
 		return nil
 	})
@@ -41,4 +60,30 @@ func Told(ctx context.Context, rdb redis.UniversalClient, keys Keys, session cha
 		sum += n
 	}
 	return sum, nil
+}
+
+// Doubted are the sessions that relayers told of, in no order; with an error, those of
+// some partitions.
+func Doubted(ctx context.Context, rdb redis.UniversalClient, keys Keys) (refs []chain.SessionRef, _ error) {
+	lists := make([]*redis.MapStringStringCmd, keys.Partitions())
+	_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for p := range lists {
+			lists[p] = pipe.HGetAll(ctx, keys.Doubted(p))
+		}
+		return nil
+	})
+	for _, list := range lists {
+		for _, value := range list.Val() {
+			var ref chain.SessionRef
+			if broken := cbor.Unmarshal([]byte(value), &ref); broken != nil {
+				err = errors.Join(err, broken)
+				continue
+			}
+			refs = append(refs, ref)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("read the sessions in doubt: %w", err)
+	}
+	return refs, err
 }

@@ -109,24 +109,27 @@ func sealAll(t *testing.T, o *Owner, all map[chain.SessionKey][]MinedRelay) {
 	}
 }
 
-func TestRedisCluster(t *testing.T) {
+// startCluster runs three masters, and returns their processes by address.
+func startCluster(t *testing.T, lines ...string) (*redis.ClusterClient, map[string]*exec.Cmd) {
+	t.Helper()
+	masters := make(map[string]*exec.Cmd)
 	var addrs []string
-	create := []string{"--cluster", "create"}
 	for range 3 {
 		port := freePort(t)
 		// Without a port of its own the bus takes one that systems give to outgoing connections.
-		runServer(t, port, "cluster-enabled yes", fmt.Sprintf("cluster-port %d", freePort(t)), "cluster-node-timeout 2000", "save \"\"")
-		addrs, create = append(addrs, address(port)), append(create, address(port))
+		own := append([]string{"cluster-enabled yes", fmt.Sprintf("cluster-port %d", freePort(t)), "cluster-node-timeout 2000", "save \"\""}, lines...)
+		masters[address(port)] = runServer(t, port, own...)
+		addrs = append(addrs, address(port))
 	}
-	out, err := exec.Command("redis-cli", append(create, "--cluster-replicas", "0", "--cluster-yes")...).CombinedOutput()
+	create := slices.Concat([]string{"--cluster", "create"}, addrs, []string{"--cluster-replicas", "0", "--cluster-yes"})
+	out, err := exec.Command("redis-cli", create...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
-	defer rdb.Close()
-	ctx := context.Background()
+	t.Cleanup(func() { _ = rdb.Close() })
 	eventually(t, "cluster is up", func() bool {
-		return rdb.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		return rdb.ForEachMaster(context.Background(), func(ctx context.Context, node *redis.Client) error {
 			state, err := node.ClusterInfo(ctx).Result()
 			if err == nil && !strings.Contains(state, "cluster_state:ok") {
 				err = errors.New("not up")
@@ -134,6 +137,12 @@ func TestRedisCluster(t *testing.T) {
 			return err
 		}) == nil
 	})
+	return rdb, masters
+}
+
+func TestRedisCluster(t *testing.T) {
+	rdb, _ := startCluster(t)
+	ctx := context.Background()
 	p, all := newTestPublisher(t, rdb), make(map[chain.SessionKey][]MinedRelay)
 	old := testOwner(t, rdb, 1)
 	stop := runOwner(t, old)
@@ -162,6 +171,54 @@ func TestRedisCluster(t *testing.T) {
 	}
 	if warnings, err := Check(ctx, rdb); err != nil || !slices.ContainsFunc(warnings, func(w Warning) bool { return w.Name == WarnPersistence }) {
 		t.Errorf("check of the cluster: got %+v, %v", warnings, err)
+	}
+}
+
+// A master that is gone does not keep the sessions of others from being sealed, nor do
+// the tries to take its partitions over again.
+func TestADeadMasterHoldsUpItsPartitionsOnly(t *testing.T) {
+	rdb, masters := startCluster(t, "cluster-require-full-coverage no")
+	ctx := context.Background()
+	p, all := newTestPublisher(t, rdb), make(map[chain.SessionKey][]MinedRelay)
+	o := testOwner(t, rdb, 1)
+	runOwner(t, o)
+	publishMany(t, p, 0, 50, all)
+	eventually(t, "relays are in trees", func() bool { return len(o.Heads()) == 4 })
+	master := func(key chain.SessionKey) string {
+		node, err := rdb.MasterForKey(ctx, testKeys().Nodes(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return node.Options().Addr
+	}
+	keys := sortedSessions(all)
+	dead := master(keys[0])
+	var lost, left []chain.SessionKey
+	for _, key := range keys {
+		if master(key) == dead {
+			lost = append(lost, key)
+		} else {
+			left = append(left, key)
+		}
+	}
+	if len(left) == 0 {
+		t.Fatal("all sessions are on one master")
+	}
+	_ = masters[dead].Process.Kill()
+	for _, key := range lost {
+		eventually(t, "its master is missed", func() bool { return !o.Calm(key, time.Hour) })
+	}
+	gone := testKeys().Partition(lost[0])
+	if err := o.Take(ctx, fenced(epochName(2), gone)); err == nil {
+		t.Error("a partition without a master was taken")
+	}
+	for _, key := range left {
+		if !o.Calm(key, time.Hour) {
+			t.Errorf("session %s waits for a master that it does not need", key.SessionID)
+		}
+		if head, err := o.Seal(ctx, key); err != nil || !bytes.Equal(head.Root, reference(t, all[key])) {
+			t.Errorf("seal %s: %+v, %v", key.SessionID, head, err)
+		}
 	}
 }
 

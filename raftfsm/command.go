@@ -26,10 +26,10 @@ const (
 
 // CommandSet is the newest set of kinds that this build understands. A kind of a
 // newer set is not proposed while a member's build knows only an older one: it
-// would stop at the entry. Sets 5 and 6 have no kind of their own, see dated.
+// would stop at the entry. Sets 5 to 7 have no kind of their own, see dated.
 const (
 	firstCommandSet = 1
-	CommandSet      = 6
+	CommandSet      = 7
 )
 
 // since is the set that a kind came with.

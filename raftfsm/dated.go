@@ -1,8 +1,8 @@
 package raftfsm
 
 // datedSince is the command set in which commands tell heights, times, worth and losses
-// for the ledger; losses came with 6, the others with 5.
-const datedSince = 6
+// for the ledger. Most came with 5, Seal.Lost with 6, Transition.Lost with 7.
+const datedSince = 7
 
 // dated is a command with fields that builds before datedSince pass over. They would
 // not be in those builds' states, so they are left out until every member knows them.
@@ -26,7 +26,7 @@ func (c Intend) undated() Command {
 func (c Advance) undated() Command {
 	transitions := make([]Transition, len(c.Transitions))
 	for n, t := range c.Transitions {
-		t.Time, t.Worth = 0, 0
+		t.Time, t.Worth, t.Lost = 0, 0, 0
 		transitions[n] = t
 	}
 	c.Transitions = transitions

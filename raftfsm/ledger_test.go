@@ -214,7 +214,7 @@ func TestDatesWaitForOldBuilds(t *testing.T) {
 	promoted(t, leader, old)
 	for _, cmd := range []Command{
 		Seal{Epoch: epoch, Ref: ref(supplier, "s"), Root: root(1), Height: 22, Worth: 9, Lost: 3},
-		Advance{Epoch: epoch, Transitions: []Transition{{Key: key("s"), Stage: StageLost, Height: 40, Time: 1000, Worth: 9}}},
+		Advance{Epoch: epoch, Transitions: []Transition{{Key: key("s"), Stage: StageLost, Height: 40, Time: 1000, Worth: 9, Lost: 3}}},
 	} {
 		if _, err := leader.node.Apply(t.Context(), cmd); err != nil {
 			t.Fatal(err)

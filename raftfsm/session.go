@@ -28,7 +28,7 @@ type Session struct {
 	SealHeight  int64  `cbor:"15,keyasint,omitempty"`
 	EndedTime   int64  `cbor:"16,keyasint,omitempty"` // of the block at EndedHeight, unix seconds
 	Worth       uint64 `cbor:"17,keyasint,omitempty"` // uPOKT that the tree is worth by the chain's prices; 0: not known
-	Lost        uint64 `cbor:"18,keyasint,omitempty"` // relays that Redis lost before the seal
+	Lost        uint64 `cbor:"18,keyasint,omitempty"` // relays that Redis lost before the seal, or before it could be sealed
 }
 
 // ProofNeed is the chain's verdict on whether a claim must be proved. It is
@@ -72,6 +72,7 @@ type Transition struct {
 	ProofRequired ProofNeed        `cbor:"6,keyasint,omitempty"`
 	Time          int64            `cbor:"7,keyasint,omitempty"` // of that block, unix seconds
 	Worth         uint64           `cbor:"8,keyasint,omitempty"` // uPOKT; 0 leaves what is known
+	Lost          uint64           `cbor:"9,keyasint,omitempty"` // relays that Redis lost; 0 leaves what is known
 }
 
 // moved is s after t; the caller has checked that the edge exists.
@@ -94,6 +95,9 @@ func (s Session) moved(t Transition) Session {
 		s.Upokt = t.Upokt
 		if t.Worth > 0 {
 			s.Worth = t.Worth
+		}
+		if t.Lost > 0 {
+			s.Lost = t.Lost
 		}
 	}
 	return s

@@ -49,7 +49,7 @@ func Explain(a *adminpb.SessionResponse, windows *chain.Windows) ([]Happening, V
 		t.add(s.GetSealHeight(), LinkSealed, "sealed with %d relays, %d compute units, worth %s", s.GetRelays(), s.GetComputeUnits(), worth(s))
 	}
 	if s.GetRelaysLost() > 0 {
-		t.add(s.GetSealHeight(), LinkSealed, "%s missing: redis lost them", plural(int(s.GetRelaysLost()), "relay"))
+		t.add(cmp.Or(s.GetSealHeight(), s.GetEndedHeight()), LinkSealed, "%s missing: redis lost them", plural(int(s.GetRelaysLost()), "relay"))
 	}
 	t.window(LinkClaim, windows, func(w *chain.Windows) (int64, int64) { return w.ClaimOpen, w.ClaimClose })
 	t.effect(kindClaim, s.GetClaimHeight(), "claim is on chain")

@@ -47,7 +47,7 @@ func TestExplain(t *testing.T) {
 		"active":            {at(stageActive, "undecided", "", func(s *adminpb.SessionRecord) { s.SealHeight, s.WorthUpokt = 0, 0 }), nil, windows},
 		"claim_pending":     {at(stageSealed, "undecided", "", nil), []*adminpb.IntentRecord{tx(kindClaim, 1, 23, statusPending, "", 0, 0)}, windows},
 		"claim_window_past": {at(stageLost, "undecided", "claim_window_past", func(s *adminpb.SessionRecord) { s.EndedHeight = 31 }), []*adminpb.IntentRecord{failed, timeout}, windows},
-		"never_sealed":      {at(stageLost, "undecided", "relays_lost", func(s *adminpb.SessionRecord) { s.SealHeight, s.EndedHeight = 0, 22 }), nil, windows},
+		"never_sealed":      {at(stageLost, "undecided", "relays_lost", func(s *adminpb.SessionRecord) { s.SealHeight, s.EndedHeight, s.RelaysLost = 0, 22, 7 }), nil, windows},
 		"proof_missing":     {at(stageExpired, proofRequired, "claim_expired", ended), []*adminpb.IntentRecord{claim}, windows},
 		"proved_but_unpaid": {at(stageLost, proofRequired, "not_settled", func(s *adminpb.SessionRecord) { ended(s); s.ProofHeight = 32 }), []*adminpb.IntentRecord{claim, proof}, windows},
 		"redis_lost_some":   {at(stageSealed, "undecided", "", func(s *adminpb.SessionRecord) { s.RelaysLost = 3 }), nil, windows},

@@ -23,12 +23,10 @@ const (
 	// holdCheck is how often a holder looks whether it lost a partition that the
 	// group says is its own: Redis was emptied, or this node is behind.
 	holdCheck = time.Second
-	// sealCalm is how long a session stays open after Redis was away: relayers bring
-	// what they took meanwhile.
-	sealCalm = time.Second
-	// recoverPatience is how long one stays open of which Redis lost relays, after the
-	// last that came: relayers notice within a second, and bring what they have of it.
-	recoverPatience = 3 * time.Second
+	// sealCalm is how long a session stays open after Redis was away, or after the last
+	// relay of one of which Redis lost some. Relayers look once a second: they bring
+	// what they have of it, tell how many there were, and hear of each other's doubts.
+	sealCalm = 3 * time.Second
 )
 
 // errUnsettled: Redis was away a moment ago.
@@ -147,7 +145,7 @@ func fencesOf(held []raftfsm.Holding, node string) map[int]string {
 
 // SealTree implements raftfsm.Holder.
 func (m *miner) SealTree(ctx context.Context, key chain.SessionKey) (raftfsm.Progress, error) {
-	if !m.owner.Calm(sealCalm) || m.owner.Recovering(key, recoverPatience) {
+	if !m.owner.Calm(key, sealCalm) || m.owner.Recovering(key, sealCalm) {
 		return raftfsm.Progress{}, errUnsettled
 	}
 	head, err := m.owner.Seal(ctx, key)

@@ -131,6 +131,13 @@ func (t *trees) Told(ctx context.Context, key chain.SessionKey) (uint64, error) 
 	return ingest.Told(ctx, t.redis, t.names, key)
 }
 
+// Doubted implements claims.Trees.
+func (t *trees) Doubted(ctx context.Context) ([]chain.SessionRef, error) {
+	ctx, cancel := context.WithTimeout(ctx, headsTimeout)
+	defer cancel()
+	return ingest.Doubted(ctx, t.redis, t.names)
+}
+
 // byHolder does a thing here or has it done by the member that holds key's partition.
 // One that does not answer is left alone for a while, so that it does not hold up
 // the trees of others.

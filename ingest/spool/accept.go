@@ -105,7 +105,7 @@ func (s *Spool) catchUp(ctx context.Context) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				s.arrived(e)
-				s.tallyOf(e.relay.Key()).published++
+				s.count(e.relay)
 			}
 			return nil
 		})

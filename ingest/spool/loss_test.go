@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,13 +17,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/ingest"
 )
 
 // accident is a way in which Redis forgets.
 type accident struct {
-	name string
-	lost bool // something, with a spool that is too small
+	name  string
+	lost  bool // something, with a spool that is too small
+	whole bool // and all of a session
 	// begin brings a Redis up; happens is called twice: before the relays that may be
 	// forgotten, and once they are in trees.
 	begin func(t *testing.T) (rdb redis.UniversalClient, pause, happens func())
@@ -30,19 +33,19 @@ type accident struct {
 
 func accidents() []accident {
 	return []accident{
-		{"restart with the append-only file", false, func(t *testing.T) (redis.UniversalClient, func(), func()) {
+		{"restart with the append-only file", false, false, func(t *testing.T) (redis.UniversalClient, func(), func()) {
 			s := startServer(t, "--appendonly", "yes")
 			return single(s), func() {}, func() { s.kill(); s.start() }
 		}},
-		{"restart with half an append-only file", true, func(t *testing.T) (redis.UniversalClient, func(), func()) {
+		{"restart with half an append-only file", true, false, func(t *testing.T) (redis.UniversalClient, func(), func()) {
 			s := startServer(t, "--appendonly", "yes")
 			return single(s), func() {}, func() { s.kill(); s.halve(); s.start() }
 		}},
-		{"restart without persistence", true, func(t *testing.T) (redis.UniversalClient, func(), func()) {
+		{"restart without persistence", true, true, func(t *testing.T) (redis.UniversalClient, func(), func()) {
 			s := startServer(t)
 			return single(s), func() {}, func() { s.kill(); s.start() }
 		}},
-		{"failover to a replica that was behind", true, failover},
+		{"failover to a replica that was behind", true, true, failover},
 	}
 }
 
@@ -103,33 +106,59 @@ func failover(t *testing.T) (_ redis.UniversalClient, pause, happens func()) {
 }
 
 // However Redis forgets, the trees are those of relays that were published, relayers
-// bring what they still have, and what is missing after that is told exactly.
+// bring what they still have, and what is missing after that is told exactly: by a
+// relayer that came later, too, and of a session that Redis has nothing of.
 func TestLossIsToldExactly(t *testing.T) {
 	size := (&entry{relay: testRelay(0)}).size()
 	for _, a := range accidents() {
-		for name, keep := range map[string]int{"with a spool for all": 400, "with a spool for some": 30} {
+		for name, keep := range map[string]int{"with a spool for all": 450, "with a spool for some": 30} {
 			t.Run(a.name+" "+name, func(t *testing.T) {
 				t.Parallel()
 				rdb, pause, happens := a.begin(t)
 				r := newRig(t, rdb, Options{MaxBytes: keep * size})
+				published := make(relays)
 				r.lead()
-				r.publish(0, 200)
+				published.by(t, r.spool, 0, 200, testRelay)
 				r.holds(200)
 				pause()
-				r.publish(200, 300)
-				r.holds(300)
+				published.by(t, r.spool, 200, 210, func(n int) ingest.MinedRelay { return relayOf("brief", n) })
+				published.by(t, r.spool, 210, 310, testRelay)
+				r.holds(310)
 				happens()
 				r.lead()
 				r.settles()
-				r.publish(300, 400) // more than was lost: totals alone would hide it
+				late := r.relayer(Options{MaxBytes: keep * size})
+				published.by(t, r.spool, 310, 360, testRelay) // more than was lost: totals alone would hide it
+				published.by(t, late, 360, 410, testRelay)
 
-				missing := r.seal(400)
-				if lossy := a.lost && keep < 300; lossy != (missing > 0) {
+				missing, whole := r.seal(published)
+				some := keep < 300
+				if lossy := a.lost && some; lossy != (missing > 0) {
 					t.Errorf("%d relays are missing", missing)
 				}
-				t.Logf("%d of 400 relays are missing, and told to be", missing)
+				if a.whole && some != whole {
+					t.Errorf("a session is lost whole: %v, want %v", whole, some)
+				}
+				t.Logf("%d of 410 relays are missing, and told to be", missing)
 			})
 		}
+	}
+}
+
+// relays are what was published, by session.
+type relays map[chain.SessionKey]map[string]bool
+
+func (all relays) by(t *testing.T, s *Spool, from, to int, relayOf func(n int) ingest.MinedRelay) {
+	t.Helper()
+	for n := from; n < to; n++ {
+		relay := relayOf(n)
+		if err := s.Publish(context.Background(), relay); err != nil {
+			t.Fatal(err)
+		}
+		if all[relay.Key()] == nil {
+			all[relay.Key()] = make(map[string]bool)
+		}
+		all[relay.Key()][string(relay.Relay)] = true
 	}
 }
 
@@ -145,47 +174,62 @@ func (r *rig) settles() {
 }
 
 // seal makes every tree final once relayers told of all published relays, and returns
-// how many are missing, which has to be the difference.
-func (r *rig) seal(published int) (missing int) {
+// how many are missing, which has to be the difference, and whether they are all that a
+// session had.
+func (r *rig) seal(published relays) (missing int, whole bool) {
 	r.t.Helper()
 	ctx := context.Background()
-	all := make(map[string]bool, published)
-	for n := range published {
-		all[string(testRelay(n).Relay)] = true
-	}
-	for n := range testSessions {
-		key := testRelay(n).Key()
-		want := uint64(published / testSessions)
+	for key, all := range published {
 		eventually(r.t, "the miner is told of every relay", func() bool {
 			told, err := ingest.Told(ctx, r.rdb, testKeys(), key)
-			return err == nil && told == want
+			return err == nil && told == uint64(len(all))
 		})
 		head, err := r.owner.Seal(ctx, key)
+		if errors.Is(err, ingest.ErrUnknownSession) {
+			whole = true
+		} else if err != nil {
+			r.t.Fatal(err)
+		}
+		r.isTreeOf(head, all)
+		missing += len(all) - int(head.Count)
+	}
+	doubted, err := ingest.Doubted(ctx, r.rdb, testKeys())
+	if err != nil || len(doubted) != len(published) {
+		r.t.Errorf("sessions %v are in doubt (%v), want %d", doubted, err, len(published))
+	}
+	for _, ref := range doubted {
+		if _, known := published[ref.Key()]; !known || ref.Service != "svc" || ref.EndHeight != 10 {
+			r.t.Errorf("session %+v is in doubt", ref)
+		}
+	}
+	return missing, whole
+}
+
+// isTreeOf compares a tree with one of the relays in it, which have to be of all.
+func (r *rig) isTreeOf(head ingest.Head, all map[string]bool) {
+	r.t.Helper()
+	if head.Count == 0 {
+		return
+	}
+	reference := smt.NewSparseMerkleSumTrie(simplemap.NewSimpleMap(), sha256.New(), smt.WithValueHasher(nil))
+	leaves := make(map[string]bool)
+	for relay, err := range ingest.Leaves(context.Background(), r.rdb, testKeys(), head.Ref.Key(), head.Weight) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		reference := smt.NewSparseMerkleSumTrie(simplemap.NewSimpleMap(), sha256.New(), smt.WithValueHasher(nil))
-		leaves := make(map[string]bool)
-		for relay, err := range ingest.Leaves(ctx, r.rdb, testKeys(), key, head.Weight) {
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			if leaves[string(relay)] {
-				continue
-			}
-			leaves[string(relay)] = true
-			if !all[string(relay)] {
-				r.t.Errorf("session %d has a relay that nobody published", n)
-			}
-			path := sha256.Sum256(relay)
-			if err := reference.Update(path[:], relay, head.Weight); err != nil {
-				r.t.Fatal(err)
-			}
+		if leaves[string(relay)] {
+			continue
 		}
-		if !bytes.Equal(head.Root, reference.Root()) || head.Count != uint64(len(leaves)) {
-			r.t.Errorf("session %d: a tree of %d relays has %d leaves, and another root", n, head.Count, len(leaves))
+		leaves[string(relay)] = true
+		if !all[string(relay)] {
+			r.t.Errorf("%s has a relay that nobody published", head.Ref.SessionID)
 		}
-		missing += int(want - head.Count)
+		path := sha256.Sum256(relay)
+		if err := reference.Update(path[:], relay, head.Weight); err != nil {
+			r.t.Fatal(err)
+		}
 	}
-	return missing
+	if !bytes.Equal(head.Root, reference.Root()) || head.Count != uint64(len(leaves)) {
+		r.t.Errorf("%s: a tree of %d relays has %d leaves, and another root", head.Ref.SessionID, head.Count, len(leaves))
+	}
 }

@@ -109,7 +109,7 @@ func (s *Spool) Publish(ctx context.Context, relay ingest.MinedRelay) error {
 func (s *Spool) keep(relay ingest.MinedRelay) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tallyOf(relay.Key()).published++
+	s.count(relay)
 	if s.opts.MaxBytes > 0 {
 		s.hold(relay, s.write(relay), false)
 	}

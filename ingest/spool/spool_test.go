@@ -26,9 +26,12 @@ const testSessions = 5
 
 func testKeys() ingest.Keys { return ingest.NewKeys("test", "chain", "cluster", 4) }
 
-func testRelay(n int) ingest.MinedRelay {
+// testRelay is one of as many sessions, in turns.
+func testRelay(n int) ingest.MinedRelay { return relayOf(fmt.Sprintf("session%d", n%testSessions), n) }
+
+func relayOf(session string, n int) ingest.MinedRelay {
 	ref := chain.SessionRef{
-		Supplier: "supplier", SessionID: fmt.Sprintf("session%d", n%testSessions),
+		Supplier: "supplier", SessionID: session,
 		Service: "svc", Application: "app", StartHeight: 1, EndHeight: 10,
 	}
 	relay := servicetypes.Relay{
@@ -120,26 +123,35 @@ type rig struct {
 func newRig(t *testing.T, rdb redis.UniversalClient, opts Options) *rig {
 	t.Helper()
 	publisher := ingest.NewPublisher(rdb, testKeys(), prometheus.NewRegistry(), zap.NewNop())
-	s, err := Open(publisher, rdb, testKeys(), opts, prometheus.NewRegistry(), zap.NewNop())
+	r := &rig{t: t, rdb: rdb, publisher: publisher, stop: func() {}}
+	t.Cleanup(func() {
+		r.stop()
+		_ = publisher.Close()
+		_ = rdb.Close()
+	})
+	r.spool = r.relayer(opts)
+	return r
+}
+
+// relayer is the spool of one that has had its first look.
+func (r *rig) relayer(opts Options) *Spool {
+	r.t.Helper()
+	s, err := Open(r.publisher, r.rdb, testKeys(), opts, prometheus.NewRegistry(), zap.NewNop())
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	r := &rig{t: t, rdb: rdb, publisher: publisher, spool: s, stop: func() {}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.Run(ctx) }()
-	t.Cleanup(func() {
+	r.t.Cleanup(func() {
 		cancel()
 		<-ended
-		r.stop()
-		_ = publisher.Close()
 		if err := s.Close(); err != nil {
-			t.Error(err)
+			r.t.Error(err)
 		}
-		_ = rdb.Close()
 	})
-	eventually(t, "the first look", func() bool { return s.looks.Load() > 0 })
-	return r
+	eventually(r.t, "the first look", func() bool { return s.looks.Load() > 0 })
+	return s
 }
 
 // lead makes the next epoch's owner.

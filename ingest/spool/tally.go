@@ -11,10 +11,11 @@ import (
 
 // tally is what is known of a session until the miners need it no longer.
 type tally struct {
-	held      int    // entries
-	published uint64 // relays that this process put into the stream, each counted once
-	doubted   bool   // Redis may have lost some of them
-	told      uint64 // of published, the figure that Redis has
+	held      int              // entries
+	ref       chain.SessionRef // once there was a publication
+	published uint64           // relays that this process put into the stream, each counted once
+	doubted   bool             // Redis may have lost some of the session's relays
+	told      uint64           // of published, the figure that Redis has
 }
 
 // tallyOf is the tally of a session, a new one if there is none.
@@ -25,6 +26,19 @@ func (s *Spool) tallyOf(key chain.SessionKey) *tally {
 		s.sessions[key] = t
 	}
 	return t
+}
+
+// count takes in a relay that is in the stream. One that cannot be read is none of any
+// tree.
+func (s *Spool) count(relay ingest.MinedRelay) {
+	t := s.tallyOf(relay.Key())
+	if t.published == 0 {
+		var err error
+		if t.ref, err = relay.Ref(); err != nil {
+			return
+		}
+	}
+	t.published++
 }
 
 // known are the sessions that have a tally.
@@ -49,14 +63,26 @@ func (s *Spool) doubt(number int) {
 	}
 }
 
+// joinDoubts marks sessions that another relayer doubts: without the relays that this
+// one published since, the sum would be too small.
+func (s *Spool) joinDoubts(sessions []chain.SessionKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range sessions {
+		if t, ok := s.sessions[key]; ok {
+			t.doubted = true
+		}
+	}
+}
+
 // tell lets the miners know how many relays there should be in the sessions that are
 // doubted. What fails is told at the next look.
 func (s *Spool) tell(ctx context.Context) {
-	news := make(map[chain.SessionKey]uint64)
+	var news []ingest.Published
 	s.mu.Lock()
-	for key, t := range s.sessions {
+	for _, t := range s.sessions {
 		if t.doubted && t.published != t.told {
-			news[key] = t.published
+			news = append(news, ingest.Published{Ref: t.ref, Relays: t.published})
 		}
 	}
 	s.mu.Unlock()
@@ -69,9 +95,9 @@ func (s *Spool) tell(ctx context.Context) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key, n := range news {
-		if t, ok := s.sessions[key]; ok {
-			t.told = n
+	for _, n := range news {
+		if t, ok := s.sessions[n.Ref.Key()]; ok {
+			t.told = n.Relays
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 
 const (
 	watchInterval = time.Second
-	// catchUpInterval is for a spool that Redis owes an answer: the sessions of its
-	// relays may be sealed soon after Redis is back.
+	// catchUpInterval is for a spool that Redis owes an answer, or that could not look:
+	// the sessions of its relays may be sealed soon after Redis is back.
 	catchUpInterval = 100 * time.Millisecond
 	lookTimeout     = 5 * time.Second
 	// republishers publish side by side, each relay within republishTimeout.
@@ -72,7 +72,7 @@ func (p *partition) seen(now ingest.Sight, newest uint64) (changed bool) {
 func (s *Spool) Run(ctx context.Context) {
 	ticker := time.NewTicker(catchUpInterval)
 	defer ticker.Stop()
-	s.watch(ctx)
+	saw := s.watch(ctx)
 	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
@@ -81,27 +81,29 @@ func (s *Spool) Run(ctx context.Context) {
 			s.tell(lastly)
 			return
 		case now := <-ticker.C:
-			if s.waiting() || now.Sub(last) >= watchInterval {
-				s.watch(ctx)
+			if !saw || s.waiting() || now.Sub(last) >= watchInterval {
+				saw = s.watch(ctx)
 				last = now
 			}
 		}
 	}
 }
 
-// watch looks at Redis once.
-func (s *Spool) watch(ctx context.Context) {
+// watch looks at Redis once, and says whether that worked.
+func (s *Spool) watch(ctx context.Context) (saw bool) {
 	lookCtx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	newest := s.newest()
 	sights, err := ingest.Look(lookCtx, s.rdb, s.keys, s.known())
 	if err != nil {
 		s.log.Debug("redis not seen", zap.Error(err))
-		return
+		return false
 	}
 	defer s.looks.Add(1)
 	changed := false
 	for i, p := range s.parts {
+		s.letGoOf(sights[i].Safe) // nobody asks what was published of them
+		s.joinDoubts(sights[i].Doubted)
 		following := p.follow > 0
 		if p.seen(sights[i], newest) {
 			changed = true
@@ -123,8 +125,8 @@ func (s *Spool) watch(ctx context.Context) {
 	}
 	for _, sight := range sights {
 		s.bring(ctx, sight.Wanted)
-		s.letGoOf(sight.Safe)
 	}
+	return true
 }
 
 // repay publishes again what a partition is owed. What fails stays owed.
