@@ -316,6 +316,28 @@ func TestForgetAndTrimLeaveNothingBehind(t *testing.T) {
 	}
 }
 
+// A seal that finds Redis emptied waits with the others for what relayers have to say.
+func TestSealInAnEmptiedRedisIsTrouble(t *testing.T) {
+	rdb := startRedis(t)
+	p, ctx := newTestPublisher(t, rdb), context.Background()
+	o := testOwner(t, rdb, 1)
+	relay := testRelay(t, testRef(1), 1)
+	publish(t, p, relay)
+	consumeAll(t, o)
+	if !o.Calm(relay.Key(), time.Hour) {
+		t.Error("an owner without trouble is not calm")
+	}
+	if err := rdb.FlushAll(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Seal(ctx, relay.Key()); !errors.Is(err, ErrFenced) {
+		t.Errorf("seal in an emptied redis: got %v, want %v", err, ErrFenced)
+	}
+	if o.Calm(relay.Key(), time.Minute) {
+		t.Error("an owner whose redis was emptied is calm")
+	}
+}
+
 // Trees that do not fit into memory are read again when relays come.
 func TestTreesGrowWithoutMemory(t *testing.T) {
 	rdb := startRedis(t)

@@ -149,11 +149,12 @@ func (p *partition) source(key chain.SessionKey) nodeSource {
 	return nodeSource{rdb: p.rdb, key: p.keys.Nodes(key)}
 }
 
-// counted counts refusals by the fence.
+// counted counts refusals by the fence. It may be one that Redis has forgotten.
 func (p *partition) counted(err error) error {
 	if errors.Is(err, ErrFenced) {
 		p.metrics.fenced.Inc()
 		p.fenced = true
+		troubled([]*partition{p})
 	}
 	return err
 }
