@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/raftminer/raftminer/claims"
 	"github.com/raftminer/raftminer/e2e/devnet"
 )
 
@@ -100,12 +101,47 @@ func TestIngestRedisLosesEverything(t *testing.T) {
 // Redis keeps nothing and dies while relays flow, and the relayers' spools hold but a
 // few. The loss is reported to the relay, session by session, and the rest is paid.
 func TestIngestLossIsReported(t *testing.T) {
+	losing(t, 20<<10, devnet.DriveOptions{Relays: 300, RPS: 60}, 150)
+}
+
+// No relay comes after Redis died, and spools hold fewer than there are trees: of some
+// sessions nothing is left, whether a miner ever heard of them or not.
+func TestIngestLossOfWholeSessionsIsReported(t *testing.T) {
+	sessions := losing(t, 2<<10, devnet.DriveOptions{Relays: 60, RPS: 120}, 60)
+	whole, unheard := 0, 0
+	for _, s := range sessions {
+		if s.Reason == string(claims.ReasonRelaysLost) && s.Stage == "lost" && s.RelaysLost > 0 {
+			whole++
+			if s.Relays == 0 {
+				unheard++
+			}
+		}
+	}
+	if whole == 0 {
+		t.Errorf("no session was lost whole: %+v", sessions)
+	}
+	t.Logf("%d of %d sessions lost whole, %d of them before a checkpoint", whole, len(sessions), unheard)
+}
+
+// sessionLoss is what the ledger has of a session.
+type sessionLoss struct {
+	Stage      string `json:"stage"`
+	Reason     string `json:"reason"`
+	Relays     uint64 `json:"relays"` // that a checkpoint or the seal had
+	RelaysLost uint64 `json:"relays_lost"`
+}
+
+// losing drives relays whose Redis restarts empty after as many answers, checks that the
+// loss is reported exactly, and returns what the ledger has.
+func losing(t *testing.T, spool int, opts devnet.DriveOptions, after int) (sessions []sessionLoss) {
+	t.Helper()
 	n, ctx := startOptions(t, devnet.Options{AppendFsync: "no", Edit: func(_ string, config map[string]any) {
 		if relayer, ok := config["relayer"].(map[string]any); ok {
-			relayer["spool"] = map[string]any{"max_bytes": 20 << 10}
+			relayer["spool"] = map[string]any{"max_bytes": spool}
 		}
 	}})
-	r, err := n.Drive(ctx, devnet.DriveOptions{Relays: 300, RPS: 60, Sessions: 1, Progress: n.restartRedis(ctx, 150)})
+	opts.Progress = n.restartRedis(ctx, after)
+	r, err := n.Drive(ctx, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,9 +157,6 @@ func TestIngestLossIsReported(t *testing.T) {
 	if got := n.sumOf(ctx, "ha_miner_relays_declared_lost_total"); got != float64(lost) {
 		t.Errorf("%v relays were declared lost, want %d", got, lost)
 	}
-	var sessions []struct {
-		RelaysLost uint64 `json:"relays_lost"`
-	}
 	n.tells(ctx, miners[0], &sessions, "sessions")
 	var told uint64
 	for _, s := range sessions {
@@ -132,6 +165,7 @@ func TestIngestLossIsReported(t *testing.T) {
 	if told != lost {
 		t.Errorf("the ledger has %d relays lost, want %d", told, lost)
 	}
+	return sessions
 }
 
 // restartRedis kills Redis once so many relays were answered, and starts it again.
