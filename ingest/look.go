@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -29,8 +30,11 @@ type Sight struct {
 	Doubted []chain.SessionKey          // a relayer thinks that Redis lost some of their relays
 }
 
+// Seen says that the partition could be looked at.
+func (s Sight) Seen() bool { return s.Instance != "" }
+
 // Look reads every partition, by its number. sessions are looked for where they
-// belong.
+// belong. A server that does not answer leaves its partitions unseen, and an error.
 func Look(ctx context.Context, rdb redis.UniversalClient, keys Keys, sessions []chain.SessionKey) ([]Sight, error) {
 	asked := make([][]chain.SessionKey, keys.Partitions())
 	for _, key := range sessions {
@@ -39,77 +43,100 @@ func Look(ctx context.Context, rdb redis.UniversalClient, keys Keys, sessions []
 	}
 	sights := make([]Sight, keys.Partitions())
 	servers, err := serversOf(ctx, rdb, keys)
-	if err != nil {
-		return nil, err
-	}
+	var mu sync.Mutex // guards err: servers are asked side by side
+	var work sync.WaitGroup
 	for server, parts := range servers {
-		if err := lookAt(ctx, server, keys, parts, asked, sights); err != nil {
-			return nil, fmt.Errorf("look at partitions %v: %w", parts, err)
-		}
+		work.Go(func() {
+			if failed := lookAt(ctx, server, keys, parts, asked, sights); failed != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				err = errors.Join(err, fmt.Errorf("look at partitions %v: %w", parts, failed))
+			}
+		})
 	}
-	return sights, nil
+	work.Wait()
+	return sights, err
 }
 
-// serversOf is which server to ask about which partitions.
+// serversOf is which server to ask about which partitions; those in the error have none.
 func serversOf(ctx context.Context, rdb redis.UniversalClient, keys Keys) (map[redis.Cmdable][]int, error) {
+	var errs []error
 	servers := make(map[redis.Cmdable][]int)
 	for p := range keys.Partitions() {
 		var server redis.Cmdable = rdb
 		if cluster, ok := rdb.(*redis.ClusterClient); ok {
 			master, err := cluster.MasterForKey(ctx, keys.Meta(p))
 			if err != nil {
-				return nil, fmt.Errorf("master of partition %d: %w", p, err)
+				errs = append(errs, fmt.Errorf("master of partition %d: %w", p, err))
+				continue
 			}
 			server = master
 		}
 		servers[server] = append(servers[server], p)
 	}
-	return servers, nil
+	return servers, errors.Join(errs...)
 }
 
+// lookAt fills in the sights of a server's partitions.
 func lookAt(ctx context.Context, server redis.Cmdable, keys Keys, parts []int, asked [][]chain.SessionKey, sights []Sight) error {
 	instance, err := instanceOf(ctx, server)
 	if err != nil {
 		return err
 	}
-	cursors := make(map[int]*redis.StringCmd)
-	streams := make(map[int]*redis.XInfoStreamCmd)
-	doubted := make(map[int]*redis.MapStringStringCmd)
-	scores := make(map[chain.SessionKey]*redis.FloatCmd)
+	glances := make([]glance, len(parts))
 	_, _ = server.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each answer has its error
-		for _, p := range parts {
-			cursors[p] = pipe.HGet(ctx, keys.Meta(p), "cursor")
-			streams[p] = pipe.XInfoStream(ctx, keys.Stream(p))
-			doubted[p] = pipe.HGetAll(ctx, keys.Doubted(p))
+		for i, p := range parts {
+			glances[i] = glance{
+				cursor: pipe.HGet(ctx, keys.Meta(p), "cursor"), stream: pipe.XInfoStream(ctx, keys.Stream(p)),
+				doubted: pipe.HGetAll(ctx, keys.Doubted(p)), closings: make(map[chain.SessionKey]*redis.FloatCmd),
+			}
 			for _, session := range asked[p] {
-				scores[session] = pipe.ZScore(ctx, keys.Closed(p), sessionField(session))
+				glances[i].closings[session] = pipe.ZScore(ctx, keys.Closed(p), sessionField(session))
 			}
 		}
 		return nil
 	})
-	for _, p := range parts {
-		sights[p].Instance = instance
-		if sights[p].Cursor, err = cursorOf(cursors[p]); err != nil {
-			return err
+	for i, p := range parts {
+		seen, failed := glances[i].sight()
+		if failed != nil {
+			err = failed // the others hardly differ
+			continue
 		}
-		if sights[p].Last, err = lastOf(streams[p]); err != nil {
-			return err
-		}
-		if err := doubted[p].Err(); err != nil {
-			return err
-		}
-		for _, session := range asked[p] {
-			if _, is := doubted[p].Val()[sessionField(session)]; is {
-				sights[p].Doubted = append(sights[p].Doubted, session)
-			}
-			score, err := scores[session].Result()
-			if err != nil && !errors.Is(err, redis.Nil) {
-				return err
-			}
-			sights[p].take(session, closing(score)) // 0 for one that is open
-		}
+		seen.Instance = instance
+		sights[p] = seen
 	}
-	return nil
+	return err
+}
+
+// glance is what a server answers about a partition.
+type glance struct {
+	cursor   *redis.StringCmd
+	stream   *redis.XInfoStreamCmd
+	doubted  *redis.MapStringStringCmd
+	closings map[chain.SessionKey]*redis.FloatCmd
+}
+
+func (g glance) sight() (s Sight, err error) {
+	if s.Cursor, err = cursorOf(g.cursor); err != nil {
+		return s, err
+	}
+	if s.Last, err = lastOf(g.stream); err != nil {
+		return s, err
+	}
+	if err := g.doubted.Err(); err != nil {
+		return s, err
+	}
+	for session, answer := range g.closings {
+		if _, is := g.doubted.Val()[sessionField(session)]; is {
+			s.Doubted = append(s.Doubted, session)
+		}
+		score, err := answer.Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return s, err
+		}
+		s.take(session, closing(score)) // 0 for one that is open
+	}
+	return s, nil
 }
 
 // take notes what a closing says about the relays of a session.

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	publishWriters = 2       // connections that publish
+	publishWriters = 2       // connections that publish; in a Cluster one for each partition
 	publishBatch   = 256     // relays in one pipeline
 	publishBytes   = 4 << 20 // of relays in one pipeline, unless one alone is bigger
 	publishQueue   = 4096
@@ -25,12 +25,12 @@ const (
 // Publisher puts mined relays into the streams. Relays that are published at
 // the same time share a pipeline; one that is alone does not wait for others.
 type Publisher struct {
-	rdb   redis.UniversalClient
-	keys  Keys
-	log   *zap.Logger
-	queue chan publication
+	rdb    redis.UniversalClient
+	keys   Keys
+	log    *zap.Logger
+	queues []chan publication // one, in a Cluster one a partition: a master that is away holds up no other
 
-	mu      sync.RWMutex // guards closed, and the queue's end
+	mu      sync.RWMutex // guards closed, and the queues' ends
 	closed  bool
 	writers sync.WaitGroup
 
@@ -50,7 +50,6 @@ func NewPublisher(rdb redis.UniversalClient, keys Keys, reg prometheus.Registere
 	f := promauto.With(reg)
 	p := &Publisher{
 		rdb: rdb, keys: keys, log: log,
-		queue: make(chan publication, publishQueue),
 		published: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ha_relayer_publish_attempts_total", Help: "Relays handed to Redis by what became of them.",
 		}, []string{"result"}),
@@ -59,8 +58,16 @@ func NewPublisher(rdb redis.UniversalClient, keys Keys, reg prometheus.Registere
 			Buckets: prometheus.ExponentialBuckets(0.0001, 3, 10),
 		}),
 	}
-	for range publishWriters {
-		p.writers.Go(p.write)
+	queues, writers := 1, publishWriters
+	if _, cluster := rdb.(*redis.ClusterClient); cluster {
+		queues, writers = keys.Partitions(), 1
+	}
+	for range queues {
+		queue := make(chan publication, publishQueue)
+		p.queues = append(p.queues, queue)
+		for range writers {
+			p.writers.Go(func() { p.write(queue) })
+		}
 	}
 	return p
 }
@@ -120,7 +127,7 @@ func (p *Publisher) once(ctx context.Context, relay MinedRelay, again bool) erro
 	}
 }
 
-// enqueue waits for room in the queue. Close waits for those who wait here.
+// enqueue waits for room in the relay's queue. Close waits for those who wait here.
 func (p *Publisher) enqueue(ctx context.Context, item publication) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -130,7 +137,7 @@ func (p *Publisher) enqueue(ctx context.Context, item publication) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case p.queue <- item:
+	case p.queues[p.keys.Partition(item.relay.Key())%len(p.queues)] <- item:
 		return nil
 	}
 }
@@ -140,26 +147,28 @@ func (p *Publisher) Close() error {
 	p.mu.Lock()
 	if !p.closed {
 		p.closed = true
-		close(p.queue)
+		for _, queue := range p.queues {
+			close(queue)
+		}
 	}
 	p.mu.Unlock()
 	p.writers.Wait()
 	return nil
 }
 
-func (p *Publisher) write() {
-	for first := range p.queue {
-		p.send(p.gather(first))
+func (p *Publisher) write(queue <-chan publication) {
+	for first := range queue {
+		p.send(gather(queue, first))
 	}
 }
 
 // gather takes what is waiting, and waits for nothing.
-func (p *Publisher) gather(first publication) []publication {
+func gather(queue <-chan publication, first publication) []publication {
 	batch := []publication{first}
 	size := len(first.relay.Relay)
 	for len(batch) < publishBatch && size < publishBytes {
 		select {
-		case next, open := <-p.queue:
+		case next, open := <-queue:
 			if !open {
 				return batch
 			}

@@ -3,14 +3,15 @@ package ingest
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/e2e/devnet/port"
+	"github.com/raftminer/raftminer/ingest/redistest"
 )
 
 func freePort(t testing.TB) int {
@@ -121,23 +123,7 @@ func startCluster(t *testing.T, lines ...string) (*redis.ClusterClient, map[stri
 		masters[address(port)] = runServer(t, port, own...)
 		addrs = append(addrs, address(port))
 	}
-	create := slices.Concat([]string{"--cluster", "create"}, addrs, []string{"--cluster-replicas", "0", "--cluster-yes"})
-	out, err := exec.Command("redis-cli", create...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
-	t.Cleanup(func() { _ = rdb.Close() })
-	eventually(t, "cluster is up", func() bool {
-		return rdb.ForEachMaster(context.Background(), func(ctx context.Context, node *redis.Client) error {
-			state, err := node.ClusterInfo(ctx).Result()
-			if err == nil && !strings.Contains(state, "cluster_state:ok") {
-				err = errors.New("not up")
-			}
-			return err
-		}) == nil
-	})
-	return rdb, masters
+	return redistest.Cluster(t, addrs...), masters
 }
 
 func TestRedisCluster(t *testing.T) {
@@ -174,9 +160,9 @@ func TestRedisCluster(t *testing.T) {
 	}
 }
 
-// A master that is gone does not keep the sessions of others from being sealed, nor do
-// the tries to take its partitions over again.
-func TestADeadMasterHoldsUpItsPartitionsOnly(t *testing.T) {
+// A master that hangs does not hold up relays and seals of the others, nor do the tries to
+// take its partitions over again.
+func TestAHungMasterHoldsUpItsPartitionsOnly(t *testing.T) {
 	rdb, masters := startCluster(t, "cluster-require-full-coverage no")
 	ctx := context.Background()
 	p, all := newTestPublisher(t, rdb), make(map[chain.SessionKey][]MinedRelay)
@@ -191,7 +177,10 @@ func TestADeadMasterHoldsUpItsPartitionsOnly(t *testing.T) {
 		}
 		return node.Options().Addr
 	}
-	keys := sortedSessions(all)
+	keys, refs := sortedSessions(all), make(map[chain.SessionKey]chain.SessionRef)
+	for n := range 4 {
+		refs[testRef(n).Key()] = testRef(n)
+	}
 	dead := master(keys[0])
 	var lost, left []chain.SessionKey
 	for _, key := range keys {
@@ -204,9 +193,36 @@ func TestADeadMasterHoldsUpItsPartitionsOnly(t *testing.T) {
 	if len(left) == 0 {
 		t.Fatal("all sessions are on one master")
 	}
-	_ = masters[dead].Process.Kill()
+	if err := masters[dead].Process.Signal(syscall.SIGSTOP); err != nil { // a dead one refuses at once, this is worse
+		t.Fatal(err)
+	}
 	for _, key := range lost {
 		eventually(t, "its master is missed", func() bool { return !o.Calm(key, time.Hour) })
+	}
+	waits, giveUp := context.WithCancel(ctx)
+	var waiting sync.WaitGroup
+	var answered atomic.Int64
+	defer waiting.Wait()
+	defer giveUp()
+	for n := range 2 * publishWriters {
+		waiting.Go(func() {
+			_ = p.Publish(waits, testRelay(t, refs[lost[0]], 100+n))
+			answered.Add(1)
+		})
+	}
+	for _, key := range left {
+		for n := range 50 {
+			relay := testRelay(t, refs[key], 100+n)
+			soon, cancel := context.WithTimeout(ctx, publishTimeout/2) // while others wait for the hung one
+			if err := p.Publish(soon, relay); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			all[key] = append(all[key], relay)
+		}
+	}
+	if answered.Load() > 0 {
+		t.Error("relays for the hung master have an answer")
 	}
 	gone := testKeys().Partition(lost[0])
 	if err := o.Take(ctx, fenced(epochName(2), gone)); err == nil {

@@ -34,7 +34,8 @@ func (s *Spool) try(ctx context.Context, relay ingest.MinedRelay) error {
 	if s.disk == nil {
 		return s.inner.Publish(ctx, relay)
 	}
-	if last := s.away.Load(); last != nil && time.Since(*last) < awayFor {
+	away := &s.parts[s.keys.Partition(relay.Key())].away
+	if last := away.Load(); last != nil && time.Since(*last) < awayFor {
 		return errAway
 	}
 	ctx, cancel := context.WithTimeout(ctx, streamPatience)
@@ -42,7 +43,7 @@ func (s *Spool) try(ctx context.Context, relay ingest.MinedRelay) error {
 	err := s.inner.Publish(ctx, relay)
 	if err != nil && !isClosed(err) {
 		now := time.Now()
-		s.away.Store(&now)
+		away.Store(&now)
 	}
 	return err
 }
@@ -84,7 +85,7 @@ func (s *Spool) waiting() bool {
 // catchUp publishes what was accepted while Redis was away. A session that was
 // sealed meanwhile takes no relay: those are lost, and named.
 func (s *Spool) catchUp(ctx context.Context) {
-	waiting := s.selected(func(e *entry) bool { return e.pending })
+	waiting := s.selected(func(e *entry) bool { return e.pending && s.parts[e.partition].there })
 	if len(waiting) == 0 {
 		return
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -51,10 +50,9 @@ type Spool struct {
 	seq      uint64 // of the newest entry
 	disk     *segments
 
-	parts   []*partition                       // only the watching goroutine uses them
+	parts   []*partition                       // only the watching goroutine uses them, but for what is atomic
 	brought map[chain.SessionKey]ingest.Asking // by the watching goroutine, when last asked
-	looks   atomic.Uint64                      // looks at Redis that worked
-	away    atomic.Pointer[time.Time]          // when a publication failed last, nil for never
+	looks   atomic.Uint64                      // looks at all of Redis that worked
 }
 
 // entry is a relay that is in the stream, as far as anybody knows.

@@ -80,8 +80,8 @@ func (s *Spool) joinDoubts(sessions []chain.SessionKey) {
 func (s *Spool) tell(ctx context.Context) {
 	var news []ingest.Published
 	s.mu.Lock()
-	for _, t := range s.sessions {
-		if t.doubted && t.published != t.told {
+	for key, t := range s.sessions {
+		if t.doubted && t.published != t.told && s.parts[s.keys.Partition(key)].there {
 			news = append(news, ingest.Published{Ref: t.ref, Relays: t.published})
 		}
 	}
@@ -89,6 +89,8 @@ func (s *Spool) tell(ctx context.Context) {
 	if len(news) == 0 {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	if err := ingest.Tell(ctx, s.rdb, s.keys, s.id, news); err != nil {
 		s.log.Warn("miners not told how many relays were published", zap.Int("sessions", len(news)), zap.Error(err))
 		return

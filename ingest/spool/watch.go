@@ -27,12 +27,15 @@ const (
 type partition struct {
 	last   ingest.Sight
 	known  bool
+	there  bool            // at the last look
 	mark   ingest.Position // once trees reach it, entries up to markSeq are in them
 	marked uint64          // 0: no mark is set
 	stored atomic.Uint64   // entries up to here are in stored trees
 	paid   uint64          // entries after this one
 	owed   uint64          // and up to here have to be published again; 0: none
 	follow uint64          // entries after this one are owed at the next look, too; 0: none
+
+	away atomic.Pointer[time.Time] // when a publication failed last, nil for never
 }
 
 // protects says whether an entry that leaves is in a stored tree.
@@ -76,9 +79,7 @@ func (s *Spool) Run(ctx context.Context) {
 	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
-			lastly, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
-			defer cancel()
-			s.tell(lastly)
+			s.tell(context.WithoutCancel(ctx))
 			return
 		case now := <-ticker.C:
 			if !saw || s.waiting() || now.Sub(last) >= watchInterval {
@@ -89,19 +90,16 @@ func (s *Spool) Run(ctx context.Context) {
 	}
 }
 
-// watch looks at Redis once, and says whether that worked.
+// watch looks at Redis once, and says whether it saw all of it. What it did not see it
+// leaves as it is.
 func (s *Spool) watch(ctx context.Context) (saw bool) {
-	lookCtx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
 	newest := s.newest()
-	sights, err := ingest.Look(lookCtx, s.rdb, s.keys, s.known())
-	if err != nil {
-		s.log.Debug("redis not seen", zap.Error(err))
-		return false
-	}
-	defer s.looks.Add(1)
+	sights, err := s.look(ctx)
 	changed := false
 	for i, p := range s.parts {
+		if p.there = sights[i].Seen(); !p.there {
+			continue
+		}
 		s.letGoOf(sights[i].Safe) // nobody asks what was published of them
 		s.joinDoubts(sights[i].Doubted)
 		following := p.follow > 0
@@ -116,17 +114,31 @@ func (s *Spool) watch(ctx context.Context) (saw bool) {
 		s.metrics.changes.Inc()
 		s.log.Warn("redis may have lost relays, publishing them again", zap.Uint64("newest", newest))
 	}
-	s.tell(lookCtx)
+	s.tell(ctx)
 	s.catchUp(ctx)
 	for i, p := range s.parts {
-		if p.owed > 0 && ctx.Err() == nil {
+		if p.owed > 0 && p.there && ctx.Err() == nil {
 			s.repay(ctx, i, p)
 		}
 	}
 	for _, sight := range sights {
 		s.bring(ctx, sight.Wanted)
 	}
+	if err != nil {
+		return false
+	}
+	s.looks.Add(1)
 	return true
+}
+
+func (s *Spool) look(ctx context.Context) ([]ingest.Sight, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	sights, err := ingest.Look(ctx, s.rdb, s.keys, s.known())
+	if err != nil {
+		s.log.Debug("redis not seen", zap.Error(err))
+	}
+	return sights, err
 }
 
 // repay publishes again what a partition is owed. What fails stays owed.
