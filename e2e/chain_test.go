@@ -112,12 +112,13 @@ func (n *network) awaitPushes(ctx context.Context) {
 }
 
 // All full nodes are away for longer than anything the relayer knows of a session is
-// fresh. Relays of a session it knows go on, and are paid.
+// fresh. Relays of a session it knows go on, and are paid. It is one relayer: of two, one
+// may get its first relay of a service only when nobody can tell it the difficulty.
 func TestChainAway(t *testing.T) {
 	c := newCords(t)
 	params := pocketchain.DefaultParams()
 	params.BlocksPerSession = 130
-	n, ctx := startOptions(t, devnet.Options{Edit: c.edit, Chain: pocketchain.Options{Params: &params}})
+	n, ctx := startOptions(t, devnet.Options{Relayers: 1, Edit: c.edit, Chain: pocketchain.Options{Params: &params}})
 	b := newBadInput(t, ctx, n)
 	freshSession(b)
 	var cords []string
