@@ -34,6 +34,7 @@ type Action struct {
 	Stage    raftfsm.Stage     // ActionEnd: the terminal stage
 	Reason   Reason            // ActionEnd: why; ActionSettle: why to give up, when it is time to
 	Estimate Estimate          // ActionEnd: what the session was worth, if that was asked
+	Now      bool              // ActionSeal: without waiting for relays that may come again
 }
 
 // Reason says why a session ended unpaid. It reaches the log, a metric label

@@ -77,7 +77,7 @@ func (e *Engine) run(ctx context.Context, block chain.Block, a Action, marks *ma
 		e.noteUnarchived(a.Sessions)
 		return e.submit(ctx, block, raftfsm.EffectClaim, claimMessages(a.Sessions), marks)
 	case ActionSeal:
-		return e.seal(ctx, block.Height, a.Sessions[0])
+		return e.seal(ctx, block.Height, a.Sessions[0], a.Now)
 	case ActionDecide:
 		return e.decide(ctx, a.Sessions[0])
 	case ActionSettle:
@@ -91,8 +91,8 @@ func (e *Engine) run(ctx context.Context, block chain.Block, a Action, marks *ma
 }
 
 // seal closes the tree and makes its root the one that the group agrees on.
-func (e *Engine) seal(ctx context.Context, height int64, s raftfsm.Session) error {
-	head, err := e.trees.Seal(ctx, s.Ref.Key())
+func (e *Engine) seal(ctx context.Context, height int64, s raftfsm.Session, now bool) error {
+	head, err := e.trees.Seal(ctx, s.Ref.Key(), now)
 	if errors.Is(err, ingest.ErrUnknownSession) {
 		s.Lost = e.lossOf(ctx, s, 0)
 		if err := e.end(ctx, height, s, raftfsm.StageLost, ReasonRelaysLost); err != nil {

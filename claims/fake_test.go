@@ -25,8 +25,10 @@ type fakeTrees struct {
 	heads  map[chain.SessionKey]ingest.Head
 	told   map[chain.SessionKey]uint64
 	doubts []chain.SessionRef
-	proofs int
-	forgot func() // a tree
+	// unsettled: relays may always come again.
+	unsettled bool
+	proofs    int
+	forgot    func() // a tree
 }
 
 func (f *fakeTrees) Heads(context.Context) []ingest.Head {
@@ -39,9 +41,12 @@ func (f *fakeTrees) Heads(context.Context) []ingest.Head {
 	return heads
 }
 
-func (f *fakeTrees) Seal(_ context.Context, key chain.SessionKey) (ingest.Head, error) {
+func (f *fakeTrees) Seal(_ context.Context, key chain.SessionKey, now bool) (ingest.Head, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.unsettled && !now {
+		return ingest.Head{}, errors.New("unsettled")
+	}
 	h, ok := f.heads[key]
 	if !ok {
 		return ingest.Head{}, ingest.ErrUnknownSession

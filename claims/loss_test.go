@@ -74,3 +74,18 @@ func TestLossIsReportedAndTheRestClaimed(t *testing.T) {
 		t.Errorf("%v relays declared lost, want 29", got)
 	}
 }
+
+// Redis fails again and again. A session waits for what relayers may bring, but only
+// for half of its claim window: it is claimed all the same.
+func TestASealWaitsForHalfOfTheWindow(t *testing.T) {
+	r := newRig(t, "a")
+	r.trees.unsettled = true
+	windows, err := r.chain.Windows(t.Context(), rigEnd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.until(rigSettled, nil)
+	if s := r.session("a"); s.Stage != raftfsm.StageSettled || s.SealHeight != halfway(windows) {
+		t.Errorf("it is %s (%s), sealed at %d, want it settled, and sealed at %d", s.Stage, s.Reason, s.SealHeight, halfway(windows))
+	}
+}

@@ -108,14 +108,15 @@ func (p *planner) session(s raftfsm.Session) {
 }
 
 // active seals at the opening of the claim window: from that height on the
-// chain rewards no further relay of the session.
+// chain rewards no further relay of the session. Half of the window is for those that
+// Redis may have lost and relayers bring again.
 func (p *planner) active(s raftfsm.Session, w chain.Windows) {
 	switch {
 	case p.Height < w.ClaimOpen:
 	case p.Height >= w.ClaimClose:
 		p.end(s, raftfsm.StageLost, p.unclaimed(s))
 	default:
-		p.one(ActionSeal, s)
+		p.add(Action{Kind: ActionSeal, Sessions: []raftfsm.Session{s}, Now: p.Height >= halfway(w)})
 	}
 }
 
@@ -132,7 +133,7 @@ func (p *planner) sealed(s raftfsm.Session, w chain.Windows) {
 		p.end(s, raftfsm.StageSkipped, ReasonUnprofitable)
 	case p.Keyless[s.Ref.Supplier]:
 		// The key may come back.
-	case len(s.Archives) < p.Archives && p.Height < archiveUntil(w):
+	case len(s.Archives) < p.Archives && p.Height < halfway(w):
 		// A claim binds to a proof: first it must be sure to be possible.
 	case !p.turn(raftfsm.EffectClaim, s, w.ClaimOpen, w.ClaimClose):
 		// It is another's.
@@ -149,9 +150,9 @@ func (p *planner) unclaimed(s raftfsm.Session) Reason {
 	return ReasonClaimWindowPast
 }
 
-// archiveUntil is when a claim does not wait for archives any longer: half of
-// the window is left for attempts.
-func archiveUntil(w chain.Windows) int64 { return w.ClaimOpen + (w.ClaimClose-w.ClaimOpen)/2 }
+// halfway is when a claim waits no longer for relays or archives: half of the window
+// is left for attempts.
+func halfway(w chain.Windows) int64 { return w.ClaimOpen + (w.ClaimClose-w.ClaimOpen)/2 }
 
 func (p *planner) claimed(s raftfsm.Session, w chain.Windows) {
 	open := p.effects[effectKey{raftfsm.EffectProof, s.Ref.Key()}].open

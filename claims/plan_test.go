@@ -199,6 +199,9 @@ func (s *scenario) check() error {
 
 func describe(a Action) string {
 	words := []string{a.Kind.String()}
+	if a.Now {
+		words = append(words, "now")
+	}
 	if a.Intent != nil {
 		words = append(words, a.Intent.Batch)
 	}

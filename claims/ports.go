@@ -70,7 +70,8 @@ type Log interface {
 // Trees are the session trees of all partitions, whichever member holds them.
 type Trees interface {
 	Heads(ctx context.Context) []ingest.Head // stored; those that cannot be read now are left out
-	Seal(ctx context.Context, key chain.SessionKey) (ingest.Head, error)
+	// Seal fails for as long as relays may come again that Redis lost, unless now is set.
+	Seal(ctx context.Context, key chain.SessionKey, now bool) (ingest.Head, error)
 	Prove(ctx context.Context, key chain.SessionKey, path []byte) ([]byte, error)
 	Forget(ctx context.Context, key chain.SessionKey) error
 	// Told is how many relays relayers say that they published, 0 unless Redis may

@@ -284,7 +284,7 @@ func TestForgetAndTrimLeaveNothingBehind(t *testing.T) {
 		if err := rdb.HSet(ctx, testKeys().Meter(testRef(n).Key()), "budget", 1).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if err := Tell(ctx, rdb, testKeys(), "relayer", []Published{{testRef(n), 2}}); err != nil {
+		if err := Tell(ctx, rdb, testKeys(), "relayer", []Published{{Ref: testRef(n), Relays: 2}}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := o.Seal(ctx, testRef(n).Key()); err != nil {

@@ -17,6 +17,7 @@ import (
 type Published struct {
 	Ref    chain.SessionRef
 	Relays uint64
+	Listed bool // the session, by an earlier Tell
 }
 
 // Tell says what a relayer has published of sessions that Redis may have lost relays
@@ -26,15 +27,18 @@ func Tell(ctx context.Context, rdb redis.UniversalClient, keys Keys, relayer str
 	_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, p := range published {
 			key := p.Ref.Key()
-			ref, err := cbor.Marshal(p.Ref)
-			if err != nil {
-				return err
-			}
 			hset := func(name, field string, value any) {
 				pipe.HSet(ctx, name, field, value)
 				pipe.PExpire(ctx, name, closedFor) // should nobody forget it
 			}
 			hset(keys.Tally(key), relayer, p.Relays)
+			if p.Listed {
+				continue
+			}
+			ref, err := cbor.Marshal(p.Ref)
+			if err != nil {
+				return err
+			}
 			hset(keys.Doubted(keys.Partition(key)), sessionField(key), ref)
 		}
 		return nil

@@ -25,17 +25,18 @@ var (
 // fence in Redis decides whether it still may.
 type Holder interface {
 	// SealTree makes the tree of a session final. It may be repeated: the first seal
-	// stands. ErrNoTree and ErrNotHeld are its refusals.
-	SealTree(ctx context.Context, key chain.SessionKey) (Progress, error)
+	// stands. Now says that no relay is waited for that relayers may still bring.
+	// ErrNoTree and ErrNotHeld are its refusals.
+	SealTree(ctx context.Context, key chain.SessionKey, now bool) (Progress, error)
 	// ForgetTree removes what is stored of a session. It may be repeated.
 	ForgetTree(ctx context.Context, key chain.SessionKey) error
 }
 
 // SealAt has a tree sealed by the member that holds its partition.
-func (n *Node) SealAt(ctx context.Context, member string, epoch Epoch, key chain.SessionKey) (sealed Progress, err error) {
+func (n *Node) SealAt(ctx context.Context, member string, epoch Epoch, key chain.SessionKey, now bool) (sealed Progress, err error) {
 	err = n.askPeer(ctx, member, func(c adminpb.PeerClient) error {
 		answer, err := c.SealTree(ctx, &adminpb.SealTreeRequest{
-			Epoch: epochToPB(epoch), Supplier: key.Supplier, SessionId: key.SessionID,
+			Epoch: epochToPB(epoch), Supplier: key.Supplier, SessionId: key.SessionID, Now: now,
 		})
 		if err != nil {
 			return err
@@ -102,7 +103,7 @@ func (p *peer) SealTree(ctx context.Context, request *adminpb.SealTreeRequest) (
 		return nil, adminError(err)
 	}
 	key := chain.SessionKey{Supplier: request.GetSupplier(), SessionID: request.GetSessionId()}
-	sealed, err := p.node.cfg.Holder.SealTree(ctx, key)
+	sealed, err := p.node.cfg.Holder.SealTree(ctx, key, request.GetNow())
 	if errors.Is(err, ErrNoTree) {
 		return &adminpb.SealTreeResponse{}, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/raftminer/raftminer/chain"
@@ -16,8 +17,8 @@ type cabinet struct {
 	asked []string // what it was asked for, in turn
 }
 
-func (c *cabinet) SealTree(_ context.Context, key chain.SessionKey) (Progress, error) {
-	c.asked = append(c.asked, "seal "+key.SessionID)
+func (c *cabinet) SealTree(_ context.Context, key chain.SessionKey, now bool) (Progress, error) {
+	c.asked = append(c.asked, fmt.Sprint("seal ", key.SessionID, " ", now))
 	switch key {
 	case c.tree.Ref.Key():
 		return c.tree, nil
@@ -53,7 +54,8 @@ func TestHoldersSealForTheLeader(t *testing.T) {
 	waitFor(t, "the epoch on the holder", func() bool { return holder.node.Status().Epoch == epoch })
 	at := holder.cfg.NodeID
 	seal := func(e Epoch, member, session string) error {
-		got, err := leader.node.SealAt(t.Context(), member, e, ref(supplier, session).Key())
+		now := e.Compare(epoch) > 0
+		got, err := leader.node.SealAt(t.Context(), member, e, ref(supplier, session).Key(), now)
 		if want := cabinets[at].tree; err == nil && (got.Ref != want.Ref || got.Seq != want.Seq || string(got.Root) != string(want.Root) ||
 			got.Count != want.Count || got.Sum != want.Sum) {
 			t.Errorf("sealed %+v, want %+v", got, want)
@@ -67,6 +69,9 @@ func TestHoldersSealForTheLeader(t *testing.T) {
 	}
 	if err := seal(later, at, "s"); err != nil {
 		t.Errorf("a leader that the holder has not heard of yet: %v", err)
+	}
+	if got := cabinets[at].asked; !slices.Equal(got, []string{"seal s false", "seal s true"}) {
+		t.Errorf("asked to %q, want once to seal, and once to do it now", got)
 	}
 	if err := seal(epoch, at, "unknown"); !errors.Is(err, ErrNoTree) {
 		t.Errorf("no tree: got %v, want %v", err, ErrNoTree)

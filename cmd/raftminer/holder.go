@@ -26,6 +26,7 @@ const (
 	// sealCalm is how long a session stays open after Redis was away, or after the last
 	// relay of one of which Redis lost some. Relayers look once a second: they bring
 	// what they have of it, tell how many there were, and hear of each other's doubts.
+	// It stays open for half of its claim window at most.
 	sealCalm = 3 * time.Second
 )
 
@@ -144,8 +145,8 @@ func fencesOf(held []raftfsm.Holding, node string) map[int]string {
 }
 
 // SealTree implements raftfsm.Holder.
-func (m *miner) SealTree(ctx context.Context, key chain.SessionKey) (raftfsm.Progress, error) {
-	if !m.owner.Calm(key, sealCalm) || m.owner.Recovering(key, sealCalm) {
+func (m *miner) SealTree(ctx context.Context, key chain.SessionKey, now bool) (raftfsm.Progress, error) {
+	if !now && (!m.owner.Calm(key, sealCalm) || m.owner.Recovering(key, sealCalm)) {
 		return raftfsm.Progress{}, errUnsettled
 	}
 	head, err := m.owner.Seal(ctx, key)

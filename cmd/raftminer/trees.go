@@ -96,15 +96,15 @@ func (t *trees) Heads(ctx context.Context) (heads []ingest.Head) {
 }
 
 // Seal implements claims.Trees.
-func (t *trees) Seal(ctx context.Context, key chain.SessionKey) (ingest.Head, error) {
+func (t *trees) Seal(ctx context.Context, key chain.SessionKey, now bool) (ingest.Head, error) {
 	var sealed raftfsm.Progress
 	err := t.byHolder(key, func() (err error) {
-		sealed, err = t.SealTree(ctx, key)
+		sealed, err = t.SealTree(ctx, key, now)
 		return err
 	}, func(member string) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, peerTimeout)
 		defer cancel()
-		sealed, err = t.node.SealAt(ctx, member, t.epoch, key)
+		sealed, err = t.node.SealAt(ctx, member, t.epoch, key, now)
 		return err
 	})
 	if errors.Is(err, raftfsm.ErrNoTree) {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,8 +15,10 @@ import (
 
 	"github.com/pokt-network/smt"
 	"github.com/pokt-network/smt/kvstore/simplemap"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
 
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/ingest"
@@ -159,6 +162,57 @@ func (all relays) by(t *testing.T, s *Spool, from, to int, relayOf func(n int) i
 			all[relay.Key()] = make(map[string]bool)
 		}
 		all[relay.Key()][string(relay.Relay)] = true
+	}
+}
+
+// With thousands of sessions in doubt a look tells of all that it did not tell yet, and
+// again of those that have waited longest. The last one tells all.
+func TestTellingIsBounded(t *testing.T) {
+	const sessions = tellAgain + 200
+	ctx, s := context.Background(), startServer(t)
+	r := newRig(t, single(s), Options{})
+	spool, err := Open(r.publisher, r.rdb, testKeys(), Options{}, prometheus.NewRegistry(), zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish := func() {
+		for n := range sessions {
+			if err := spool.Publish(ctx, relayOf(fmt.Sprint("session", n), n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	told := func() (sum uint64) {
+		for n := range sessions {
+			n, err := ingest.Told(ctx, r.rdb, testKeys(), relayOf(fmt.Sprint("session", n), n).Key())
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += n
+		}
+		return sum
+	}
+	publish()
+	spool.watch(ctx)
+	if got := told(); got != 0 {
+		t.Errorf("%d relays told of, in sessions without a doubt", got)
+	}
+	for n := range testKeys().Partitions() {
+		spool.doubt(n)
+	}
+	for look, want := range []uint64{sessions, sessions + tellAgain, 2*sessions + tellAgain, 3 * sessions, 3 * sessions} {
+		spool.watch(ctx)
+		if got := told(); got != want {
+			t.Errorf("look %d: %d relays told of, want %d", look, got, want)
+		}
+		if look < 2 {
+			publish()
+		}
+	}
+	publish()
+	spool.tell(ctx, math.MaxInt)
+	if got := told(); got != 4*sessions {
+		t.Errorf("at last %d relays told of, want %d", got, 4*sessions)
 	}
 }
 

@@ -52,6 +52,7 @@ type Spool struct {
 
 	parts   []*partition                       // only the watching goroutine uses them, but for what is atomic
 	brought map[chain.SessionKey]ingest.Asking // by the watching goroutine, when last asked
+	turn    uint64                             // of tell, by the watching goroutine
 	looks   atomic.Uint64                      // looks at all of Redis that worked
 }
 

@@ -1,7 +1,9 @@
 package spool
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -16,7 +18,12 @@ type tally struct {
 	published uint64           // relays that this process put into the stream, each counted once
 	doubted   bool             // Redis may have lost some of the session's relays
 	told      uint64           // of published, the figure that Redis has
+	turn      uint64           // of tell, that told it last
 }
+
+// tellAgain is of how many sessions a relayer tells again at a look. There may be thousands in doubt,
+// each with relays, and Redis has better things to do.
+const tellAgain = 1000
 
 // tallyOf is the tally of a session, a new one if there is none.
 func (s *Spool) tallyOf(key chain.SessionKey) *tally {
@@ -76,16 +83,10 @@ func (s *Spool) joinDoubts(sessions []chain.SessionKey) {
 }
 
 // tell lets the miners know how many relays there should be in the sessions that are
-// doubted. What fails is told at the next look.
-func (s *Spool) tell(ctx context.Context) {
-	var news []ingest.Published
-	s.mu.Lock()
-	for key, t := range s.sessions {
-		if t.doubted && t.published != t.told && s.parts[s.keys.Partition(key)].there {
-			news = append(news, ingest.Published{Ref: t.ref, Relays: t.published})
-		}
-	}
-	s.mu.Unlock()
+// doubted, but of no more than again that it told of before. What fails is told at the
+// next look.
+func (s *Spool) tell(ctx context.Context, again int) {
+	news := s.untold(again)
 	if len(news) == 0 {
 		return
 	}
@@ -95,13 +96,36 @@ func (s *Spool) tell(ctx context.Context) {
 		s.log.Warn("miners not told how many relays were published", zap.Int("sessions", len(news)), zap.Error(err))
 		return
 	}
+	s.turn++
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range news {
 		if t, ok := s.sessions[n.Ref.Key()]; ok {
-			t.told = n.Relays
+			t.told, t.turn = n.Relays, s.turn
 		}
 	}
+}
+
+// untold is all that Redis does not know at all, and of what has grown since it was told
+// what has waited longest.
+func (s *Spool) untold(again int) (news []ingest.Published) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var grown []*tally
+	for key, t := range s.sessions {
+		switch {
+		case !t.doubted || t.published == t.told || !s.parts[s.keys.Partition(key)].there:
+		case t.told == 0:
+			news = append(news, ingest.Published{Ref: t.ref, Relays: t.published})
+		default:
+			grown = append(grown, t)
+		}
+	}
+	slices.SortFunc(grown, func(a, b *tally) int { return cmp.Compare(a.turn, b.turn) })
+	for _, t := range grown[:min(len(grown), again)] {
+		news = append(news, ingest.Published{Ref: t.ref, Relays: t.published, Listed: true})
+	}
+	return news
 }
 
 // close ends the tallies of sessions that the miners have done with.

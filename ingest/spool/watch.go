@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +80,7 @@ func (s *Spool) Run(ctx context.Context) {
 	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
-			s.tell(context.WithoutCancel(ctx))
+			s.tell(context.WithoutCancel(ctx), math.MaxInt)
 			return
 		case now := <-ticker.C:
 			if !saw || s.waiting() || now.Sub(last) >= watchInterval {
@@ -114,7 +115,7 @@ func (s *Spool) watch(ctx context.Context) (saw bool) {
 		s.metrics.changes.Inc()
 		s.log.Warn("redis may have lost relays, publishing them again", zap.Uint64("newest", newest))
 	}
-	s.tell(ctx)
+	s.tell(ctx, tellAgain)
 	s.catchUp(ctx)
 	for i, p := range s.parts {
 		if p.owed > 0 && p.there && ctx.Err() == nil {

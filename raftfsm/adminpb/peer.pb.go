@@ -79,6 +79,7 @@ type SealTreeRequest struct {
 	Epoch         *LeaderEpoch           `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Supplier      string                 `protobuf:"bytes,2,opt,name=supplier,proto3" json:"supplier,omitempty"`
 	SessionId     string                 `protobuf:"bytes,3,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Now           bool                   `protobuf:"varint,4,opt,name=now,proto3" json:"now,omitempty"` // without waiting for relays that relayers may still bring
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -132,6 +133,13 @@ func (x *SealTreeRequest) GetSessionId() string {
 		return x.SessionId
 	}
 	return ""
+}
+
+func (x *SealTreeRequest) GetNow() bool {
+	if x != nil {
+		return x.Now
+	}
+	return false
 }
 
 type SealTreeResponse struct {
@@ -432,12 +440,13 @@ const file_peer_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x12\n" +
-	"\x04term\x18\x02 \x01(\x04R\x04term\"\x83\x01\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\"\x95\x01\n" +
 	"\x0fSealTreeRequest\x125\n" +
 	"\x05epoch\x18\x01 \x01(\v2\x1f.raftminer.admin.v1.LeaderEpochR\x05epoch\x12\x1a\n" +
 	"\bsupplier\x18\x02 \x01(\tR\bsupplier\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x03 \x01(\tR\tsessionId\"I\n" +
+	"session_id\x18\x03 \x01(\tR\tsessionId\x12\x10\n" +
+	"\x03now\x18\x04 \x01(\bR\x03now\"I\n" +
 	"\x10SealTreeResponse\x125\n" +
 	"\x04tree\x18\x01 \x01(\v2!.raftminer.admin.v1.SessionRecordR\x04tree\"\x85\x01\n" +
 	"\x11ForgetTreeRequest\x125\n" +
