@@ -77,11 +77,10 @@ func (e *Engine) recordProgress(ctx context.Context, recorded map[chain.SessionK
 // recordDoubts makes the group know of sessions that only relayers know of: Redis lost
 // them before their first checkpoint. Without a relay they end like any other session
 // that lost all, and are reported.
-func (e *Engine) recordDoubts(ctx context.Context) error {
-	doubted, err := e.trees.Doubted(ctx)
+func (e *Engine) recordDoubts(ctx context.Context) (err error) {
 	height := e.feed.Latest().Height
 	var news []raftfsm.Progress
-	for _, ref := range e.unknown(doubted) {
+	for _, ref := range e.unknown(e.trees.Doubted(ctx)) {
 		windows, failed := e.chain.Windows(ctx, ref.EndHeight)
 		err = errors.Join(err, failed)
 		if failed == nil && height < windows.ClaimClose { // later it may have been forgotten

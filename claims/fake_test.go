@@ -60,7 +60,7 @@ func (f *fakeTrees) Told(_ context.Context, key chain.SessionKey) (uint64, error
 	return f.told[key], nil
 }
 
-func (f *fakeTrees) Doubted(context.Context) ([]chain.SessionRef, error) { return f.doubts, nil }
+func (f *fakeTrees) Doubted(context.Context) []chain.SessionRef { return f.doubts }
 
 func (f *fakeTrees) Prove(context.Context, chain.SessionKey, []byte) ([]byte, error) {
 	f.mu.Lock()

@@ -77,6 +77,7 @@ type Trees interface {
 	// Told is how many relays relayers say that they published, 0 unless Redis may
 	// have lost some.
 	Told(ctx context.Context, key chain.SessionKey) (uint64, error)
-	// Doubted are the sessions that Redis may have lost relays of, even all.
-	Doubted(ctx context.Context) ([]chain.SessionRef, error)
+	// Doubted are the sessions that Redis may have lost relays of, even all; those that
+	// cannot be read now are left out.
+	Doubted(ctx context.Context) []chain.SessionRef
 }

@@ -41,7 +41,7 @@ type Publisher struct {
 // publication is one relay on its way, and where its caller waits.
 type publication struct {
 	relay MinedRelay
-	again bool       // Redis had it and lost it
+	to    parcel
 	done  chan error // buffered: a caller that gave up is not waited for
 }
 
@@ -115,7 +115,8 @@ func final(err error) bool {
 }
 
 func (p *Publisher) once(ctx context.Context, relay MinedRelay, again bool) error {
-	item := publication{relay: relay, again: again, done: make(chan error, 1)}
+	to := parcel{p.keys.Partition(relay.Key()), again}
+	item := publication{relay: relay, to: to, done: make(chan error, 1)}
 	if err := p.enqueue(ctx, item); err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (p *Publisher) enqueue(ctx context.Context, item publication) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case p.queues[p.keys.Partition(item.relay.Key())%len(p.queues)] <- item:
+	case p.queues[item.to.partition%len(p.queues)] <- item:
 		return nil
 	}
 }
@@ -184,7 +185,7 @@ func gather(queue <-chan publication, first publication) []publication {
 // parcel is what one script takes.
 type parcel struct {
 	partition int
-	again     bool
+	again     bool // Redis had its relays and lost them
 }
 
 // send publishes a batch: one script a parcel, all in one pipeline.
@@ -193,8 +194,7 @@ func (p *Publisher) send(batch []publication) {
 	defer cancel()
 	parcels := make(map[parcel][]publication)
 	for _, item := range batch {
-		at := parcel{p.keys.Partition(item.relay.Key()), item.again}
-		parcels[at] = append(parcels[at], item)
+		parcels[item.to] = append(parcels[item.to], item)
 	}
 	results := make(map[parcel]*redis.Cmd, len(parcels))
 	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {

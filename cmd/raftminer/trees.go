@@ -132,10 +132,17 @@ func (t *trees) Told(ctx context.Context, key chain.SessionKey) (uint64, error) 
 }
 
 // Doubted implements claims.Trees.
-func (t *trees) Doubted(ctx context.Context) ([]chain.SessionRef, error) {
-	ctx, cancel := context.WithTimeout(ctx, headsTimeout)
-	defer cancel()
-	return ingest.Doubted(ctx, t.redis, t.names)
+func (t *trees) Doubted(ctx context.Context) (refs []chain.SessionRef) {
+	err := t.unlessAside("doubts", func() (err error) {
+		ctx, cancel := context.WithTimeout(ctx, headsTimeout)
+		defer cancel()
+		refs, err = ingest.Doubted(ctx, t.redis, t.names)
+		return err
+	})
+	if err != nil && !errors.Is(err, errSetAside) && ctx.Err() == nil {
+		t.log.Warn("sessions that relayers doubt cannot be looked at", zap.Error(err))
+	}
+	return refs
 }
 
 // byHolder does a thing here or has it done by the member that holds key's partition.

@@ -21,8 +21,8 @@ type tally struct {
 	turn      uint64           // of tell, that told it last
 }
 
-// tellAgain is of how many sessions a relayer tells again at a look. There may be thousands in doubt,
-// each with relays, and Redis has better things to do.
+// tellAgain bounds the sessions that a look tells of again. There may be thousands in
+// doubt, each with new relays, and Redis has better things to do.
 const tellAgain = 1000
 
 // tallyOf is the tally of a session, a new one if there is none.
