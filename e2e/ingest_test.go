@@ -140,6 +140,7 @@ func losing(t *testing.T, spool int, opts devnet.DriveOptions, after int) (sessi
 			relayer["spool"] = map[string]any{"max_bytes": spool}
 		}
 	}})
+	n.awaitSession(ctx, 10) // no tree may be sealed and not archived when Redis dies: ADR 24
 	opts.Progress = n.restartRedis(ctx, after)
 	r, err := n.Drive(ctx, opts)
 	if err != nil {
