@@ -45,7 +45,7 @@ type Reason string
 const (
 	ReasonEmpty           Reason = "empty"             // no relay met the difficulty
 	ReasonUnprofitable    Reason = "unprofitable"      // claiming it would have cost more than it pays
-	ReasonRelaysLost      Reason = "relays_lost"       // Redis lost all relays of the session
+	ReasonRelaysLost      Reason = "relays_lost"       // Redis lost relays of the session, and none is left that could be claimed
 	ReasonClaimWindowPast Reason = "claim_window_past" // the claim did not land in its window
 	ReasonProofWindowPast Reason = "proof_window_past" // a required proof did not land in its window
 	ReasonNoKey           Reason = "no_key"            // this miner has no key of the supplier to sign the claim or the proof with

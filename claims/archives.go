@@ -43,5 +43,5 @@ func (e *Engine) noteUnarchived(sessions []raftfsm.Session) {
 	}
 }
 
-// reasonWindow: half of the claim window was over.
-const reasonWindow = "claim_window_half_past"
+// reasonWindow: too little of the claim window was left.
+const reasonWindow = "claim_window_short"

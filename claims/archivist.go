@@ -45,9 +45,10 @@ type Archivist struct {
 	leaves  func(ctx context.Context, key chain.SessionKey, weight uint64) archive.Leaves
 	log     *zap.Logger
 
-	kept  map[chain.SessionKey]bool      // trees that were seen on the disk
-	retry map[chain.SessionKey]time.Time // when a tree that failed is tried again
-	swept time.Time
+	kept       map[chain.SessionKey]bool      // trees that were seen on the disk
+	retry      map[chain.SessionKey]time.Time // when a tree that failed is tried again
+	incomplete incompleteTrees
+	swept      time.Time
 
 	stored prometheus.Counter
 	failed prometheus.Counter
@@ -91,7 +92,9 @@ func (a *Archivist) round(ctx context.Context, now time.Time) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := a.keep(ctx, s); err != nil {
+		err := a.keep(ctx, s)
+		a.incomplete.note(s, err)
+		if err != nil {
 			a.failed.Inc()
 			a.retry[s.Ref.Key()] = now.Add(archiveRetry)
 			a.log.Warn("sealed tree not archived", append(sessionFields(s.Ref), zap.Error(err))...)
@@ -117,6 +120,12 @@ func (a *Archivist) round(ctx context.Context, now time.Time) {
 			a.log.Warn("archive not swept", zap.Error(err))
 		}
 	}
+}
+
+// Incomplete says that Redis did not have all leaves of a sealed root when they were
+// last read.
+func (a *Archivist) Incomplete(key chain.SessionKey, root []byte) bool {
+	return a.incomplete.has(key, root)
 }
 
 // due are the sealed sessions that the group does not know to be on this node, or
@@ -159,7 +168,11 @@ func (a *Archivist) sweep(now time.Time) error {
 		return err
 	}
 	var gone []chain.SessionKey
+	open := make(map[chain.SessionKey]bool)
 	a.group.View(func(state *raftfsm.State) {
+		for s := range state.Sessions() {
+			open[s.Ref.Key()] = sealedOpen(s)
+		}
 		for _, e := range entries {
 			s, known := state.Session(e.Key)
 			if known && s.Stage.Terminal() || !known && now.Sub(e.ModTime()) > archiveKeep {
@@ -168,6 +181,7 @@ func (a *Archivist) sweep(now time.Time) error {
 		}
 	})
 	a.files.Set(float64(len(entries) - len(gone)))
+	a.incomplete.sweep(open)
 	for _, key := range gone {
 		delete(a.kept, key)
 		if err := a.archive.Remove(key); err != nil {

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"context"
+	"io"
 	"testing"
 	"time"
 
@@ -81,6 +82,51 @@ func TestArchivistTrustsItsDisk(t *testing.T) {
 		if !files.Has(head.Ref.Key(), head.Root) || reads != row.reads || group.trees != row.reports {
 			t.Errorf("%s: on disk %v, read %d times, reported %d times, want it there, %d and %d",
 				name, files.Has(head.Ref.Key(), head.Root), reads, group.trees, row.reads, row.reports)
+		}
+	}
+}
+
+// Leaves that are missing are noted, until they are there. That Redis does not answer
+// changes nothing.
+func TestArchivistNotesWhatIsIncomplete(t *testing.T) {
+	r, ctx := newRig(t, "s"), t.Context()
+	relay := []byte("relay")
+	head := r.trees.Heads(ctx)[0]
+	head.Root = rootOfRelay(t, relay, head.Sum)
+	key := head.Ref.Key()
+	if err := r.progress(head); err != nil {
+		t.Fatal(err)
+	}
+	sealed := raftfsm.Seal{Epoch: r.epoch, Ref: head.Ref, Root: head.Root, Count: head.Count, Sum: head.Sum, Seq: head.Seq}
+	if _, err := r.log.Apply(ctx, sealed); err != nil {
+		t.Fatal(err)
+	}
+	files, err := archive.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var leaves archive.Leaves
+	a := NewArchivist("a", &reports{stateLog: r.log, epoch: r.epoch}, files,
+		func(context.Context, chain.SessionKey, uint64) archive.Leaves { return leaves }, prometheus.NewRegistry(), zap.NewNop())
+	now := time.Now()
+	for _, step := range []struct {
+		what   string
+		leaves archive.Leaves
+		want   bool
+	}{
+		{"no answer", func(yield func([]byte, error) bool) { yield(nil, io.ErrUnexpectedEOF) }, false},
+		{"none", func(func([]byte, error) bool) {}, true},
+		{"no answer again", func(yield func([]byte, error) bool) { yield(nil, io.ErrUnexpectedEOF) }, true},
+		{"another", func(yield func([]byte, error) bool) { yield([]byte("other"), nil) }, true},
+		{"all", func(yield func([]byte, error) bool) { yield(relay, nil) }, false},
+	} {
+		leaves, now = step.leaves, now.Add(archiveRetry)
+		a.round(ctx, now)
+		if got := a.Incomplete(key, head.Root); got != step.want {
+			t.Errorf("%s: incomplete %v, want %v", step.what, got, step.want)
+		}
+		if a.Incomplete(key, []byte("another root")) {
+			t.Errorf("%s: another root is incomplete", step.what)
 		}
 	}
 }

@@ -222,6 +222,7 @@ func (e *Engine) input(ctx context.Context, block chain.Block, marks *marks) (In
 	}
 	in.Estimates = e.estimates(ctx, in.Sessions)
 	in.Keyless = e.withoutKey(in.Sessions)
+	in.Incomplete = e.incomplete(in.Sessions)
 	e.metrics.observeStages(in.Sessions)
 	return in, nil
 }

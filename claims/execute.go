@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +84,9 @@ func (e *Engine) run(ctx context.Context, block chain.Block, a Action, marks *ma
 	case ActionSettle:
 		return e.settle(ctx, block, a.Sessions[0], a.Reason)
 	case ActionEnd:
+		if a.Reason == ReasonRelaysLost {
+			return e.lose(ctx, block.Height, a.Sessions[0])
+		}
 		return e.end(ctx, block.Height, a.Sessions[0], a.Stage, a.Reason, a.Estimate.fields()...)
 	case ActionForget:
 		return e.forget(ctx, a.Sessions[0])
@@ -90,16 +94,12 @@ func (e *Engine) run(ctx context.Context, block chain.Block, a Action, marks *ma
 	return fmt.Errorf("unknown action %d", a.Kind)
 }
 
-// seal closes the tree and makes its root the one that the group agrees on.
+// seal closes the tree and makes its root the one that the group agrees on. A session
+// that was sealed before has lost leaves of that tree: it goes on with those that are left.
 func (e *Engine) seal(ctx context.Context, height int64, s raftfsm.Session, now bool) error {
 	head, err := e.trees.Seal(ctx, s.Ref.Key(), now)
 	if errors.Is(err, ingest.ErrUnknownSession) {
-		s.Lost = e.lossOf(ctx, s, 0)
-		if err := e.end(ctx, height, s, raftfsm.StageLost, ReasonRelaysLost); err != nil {
-			return err
-		}
-		e.reportLoss(s, 0, s.Lost)
-		return nil
+		return e.lose(ctx, height, s)
 	}
 	if err != nil {
 		return fmt.Errorf("seal tree: %w", err)
@@ -109,6 +109,11 @@ func (e *Engine) seal(ctx context.Context, height int64, s raftfsm.Session, now 
 		Epoch: e.epoch, Ref: head.Ref, Root: head.Root, Count: head.Count, Sum: head.Sum, Seq: head.Seq,
 		Height: height, Worth: e.worth(ctx, head.Ref, head.Root, head.Count), Lost: lost,
 	}
+	if s.Stage == raftfsm.StageSealed {
+		if cmd.Instead = s.Root; bytes.Equal(head.Root, s.Root) {
+			return errHollow
+		}
+	}
 	if _, err := e.log.Apply(ctx, cmd); err != nil {
 		return fmt.Errorf("record seal: %w", err)
 	}
@@ -116,6 +121,21 @@ func (e *Engine) seal(ctx context.Context, height int64, s raftfsm.Session, now 
 	e.reportLoss(s, head.Count, lost)
 	e.logger.Info("session sealed", append(sessionFields(head.Ref),
 		zap.Uint64("relays", head.Count), zap.Uint64("compute_units", head.Sum))...)
+	return nil
+}
+
+// errHollow: what says that the tree is there and what reads its leaves disagree. It
+// is not claimed while they do.
+var errHollow = errors.New("redis has the head of a sealed tree and not all of its leaves")
+
+// lose ends a session of which no relay is left that could be claimed.
+func (e *Engine) lose(ctx context.Context, height int64, s raftfsm.Session) error {
+	known := s
+	s.Lost = e.lossOf(ctx, s, 0)
+	if err := e.end(ctx, height, s, raftfsm.StageLost, ReasonRelaysLost); err != nil {
+		return err
+	}
+	e.reportLoss(known, 0, s.Lost)
 	return nil
 }
 
@@ -136,15 +156,15 @@ func (e *Engine) lossOf(ctx context.Context, s raftfsm.Session, left uint64) uin
 	if err != nil {
 		e.logger.Warn("a loss of relays may be larger than reported", append(sessionFields(s.Ref), zap.Error(err))...)
 	}
-	return max(s.Count, told, left) - left
+	return max(s.Count+s.Lost, told, left) - left
 }
 
-// reportLoss names what is lost. What is left is claimed.
+// reportLoss names what is lost, unless it was before. What is left is claimed.
 func (e *Engine) reportLoss(s raftfsm.Session, left, lost uint64) {
-	if lost == 0 {
+	if lost <= s.Lost {
 		return
 	}
-	e.metrics.lost.Add(float64(lost))
+	e.metrics.lost.Add(float64(lost - s.Lost))
 	e.logger.Error("redis lost relays of a session", append(sessionFields(s.Ref), zap.Uint64("relays_lost", lost),
 		zap.Uint64("relays_left", left), zap.Uint64("relays_known", s.Count))...)
 }

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -26,9 +27,10 @@ type fakeTrees struct {
 	told   map[chain.SessionKey]uint64
 	doubts []chain.SessionRef
 	// unsettled: relays may always come again.
-	unsettled bool
-	proofs    int
-	forgot    func() // a tree
+	unsettled  bool
+	incomplete map[string][]byte // roots of which leaves are missing, by session id
+	proofs     int
+	forgot     func() // a tree
 }
 
 func (f *fakeTrees) Heads(context.Context) []ingest.Head {
@@ -58,6 +60,12 @@ func (f *fakeTrees) Seal(_ context.Context, key chain.SessionKey, now bool) (ing
 
 func (f *fakeTrees) Told(_ context.Context, key chain.SessionKey) (uint64, error) {
 	return f.told[key], nil
+}
+
+func (f *fakeTrees) Incomplete(key chain.SessionKey, root []byte) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return bytes.Equal(f.incomplete[key.SessionID], root)
 }
 
 func (f *fakeTrees) Doubted(context.Context) []chain.SessionRef { return f.doubts }

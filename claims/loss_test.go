@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest"
 	"github.com/raftminer/raftminer/raftfsm"
 )
 
@@ -72,6 +74,63 @@ func TestLossIsReportedAndTheRestClaimed(t *testing.T) {
 	})
 	if got := testutil.ToFloat64(r.metrics.lost); got != 9+10+3+7 {
 		t.Errorf("%v relays declared lost, want 29", got)
+	}
+}
+
+// Redis loses sealed trees before anybody has archived them. Until half of the claim
+// window relayers may bring their relays again; then what is left is claimed in their
+// place, what is not is reported, and nothing is claimed that cannot be proven.
+func TestALossAfterTheSealIsReportedAndTheRestClaimed(t *testing.T) {
+	r := newRig(t, "whole", "part", "none", "hollow")
+	r.log.voters = 3
+	for key, h := range r.trees.heads {
+		h.Seq, h.Count, h.Sum, h.Root = 9, 10, 1000, rootOf(key.SessionID, 10, 1000)
+		r.trees.heads[key] = h
+	}
+	part, none := r.ref("part", rigEnd), r.ref("none", rigEnd)
+	r.trees.told = map[chain.SessionKey]uint64{part.Key(): 12, none.Key(): 13} // some were lost before
+	windows, err := r.chain.Windows(t.Context(), rigEnd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.until(windows.ClaimOpen, nil)
+	first := make(map[string][]byte)
+	for _, id := range []string{"whole", "part", "none", "hollow"} {
+		if s := r.session(id); s.Stage != raftfsm.StageSealed {
+			t.Fatalf("session %s is %s, want it sealed", id, s.Stage)
+		}
+		first[id] = r.session(id).Root
+	}
+	r.trees.told = nil
+	r.trees.heads[part.Key()] = ingest.Head{Ref: part, Seq: 1, Count: 4, Sum: 400, Root: rootOf("rest", 4, 400)}
+	delete(r.trees.heads, none.Key())
+	r.trees.incomplete = map[string][]byte{"part": first["part"], "none": first["none"], "hollow": first["hollow"]}
+	metrics := r.metrics
+	r.until(halfway(windows), nil)
+	if s := r.session("part"); !bytes.Equal(s.Root, rootOf("rest", 4, 400)) || s.Count != 4 || s.Lost != 8 || s.SealHeight != halfway(windows) {
+		t.Errorf("got %+v, want the four that are left sealed in the middle of the window", s)
+	}
+	r.until(rigSettled, nil)
+	for id, want := range map[string]raftfsm.Session{
+		"whole":  {Stage: raftfsm.StageSettled, Count: 10},
+		"part":   {Stage: raftfsm.StageSettled, Count: 4, Lost: 8},
+		"none":   {Stage: raftfsm.StageLost, Reason: string(ReasonRelaysLost), Count: 10, Lost: 13},
+		"hollow": {Stage: raftfsm.StageLost, Reason: string(ReasonRelaysLost), Count: 10, Lost: 10},
+	} {
+		s := r.session(id)
+		if s.Stage != want.Stage || s.Reason != want.Reason || s.Count != want.Count || s.Lost != want.Lost {
+			t.Errorf("session %s is %s (%s) with %d relays and %d lost, want %s (%s) with %d and %d",
+				id, s.Stage, s.Reason, s.Count, s.Lost, want.Stage, want.Reason, want.Count, want.Lost)
+		}
+		if want.Stage == raftfsm.StageLost && s.ClaimHeight != 0 {
+			t.Errorf("session %s was claimed at %d and cannot be proven", id, s.ClaimHeight)
+		}
+	}
+	if got := testutil.ToFloat64(metrics.lost); got != 8+13+10 {
+		t.Errorf("%v relays declared lost, want 31", got)
+	}
+	if testutil.ToFloat64(metrics.actionErrors.WithLabelValues(ActionSeal.String())) == 0 {
+		t.Error("nobody was told of the tree that is there and cannot be read")
 	}
 }
 

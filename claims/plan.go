@@ -34,6 +34,9 @@ type Input struct {
 	Estimates map[chain.SessionKey]Estimate
 	// Keyless are suppliers whose key is not here: nothing can be signed for them.
 	Keyless map[string]bool
+	// Incomplete are sealed sessions whose root cannot be proven: Redis lost leaves of it,
+	// and no member has archived it.
+	Incomplete map[chain.SessionKey]bool
 	// Spacing is the time between blocks lately; 0 if it is not known.
 	Spacing time.Duration
 	// Now says that an operator is waiting: nothing waits for its turn.
@@ -129,11 +132,13 @@ func (p *planner) sealed(s raftfsm.Session, w chain.Windows) {
 		p.end(s, raftfsm.StageLost, p.unclaimed(s))
 	case p.Height == w.ClaimClose || open:
 		// Too late for a new transaction, or one is under way.
+	case p.Incomplete[s.Ref.Key()]:
+		p.anew(s, w)
 	case p.Estimates[s.Ref.Key()].loses():
 		p.end(s, raftfsm.StageSkipped, ReasonUnprofitable)
 	case p.Keyless[s.Ref.Supplier]:
 		// The key may come back.
-	case len(s.Archives) < p.Archives && p.Height < halfway(w):
+	case len(s.Archives) < p.Archives && p.Height < patience(s, w):
 		// A claim binds to a proof: first it must be sure to be possible.
 	case !p.turn(raftfsm.EffectClaim, s, w.ClaimOpen, w.ClaimClose):
 		// It is another's.
@@ -142,17 +147,36 @@ func (p *planner) sealed(s raftfsm.Session, w chain.Windows) {
 	}
 }
 
+// anew seals what is left of a tree, once relayers had time to bring what is missing.
+func (p *planner) anew(s raftfsm.Session, w chain.Windows) {
+	if p.Height >= halfway(w) {
+		p.add(Action{Kind: ActionSeal, Sessions: []raftfsm.Session{s}, Now: true})
+	}
+}
+
 // unclaimed is why a claim did not land in its window.
 func (p *planner) unclaimed(s raftfsm.Session) Reason {
-	if p.Keyless[s.Ref.Supplier] {
+	switch {
+	case p.Incomplete[s.Ref.Key()]:
+		return ReasonRelaysLost
+	case p.Keyless[s.Ref.Supplier]:
 		return ReasonNoKey
 	}
 	return ReasonClaimWindowPast
 }
 
-// halfway is when a claim waits no longer for relays or archives: half of the window
-// is left for attempts.
+// halfway is when a claim waits no longer for relays, or for a second archive: half of
+// the window is left for attempts.
 func halfway(w chain.Windows) int64 { return w.ClaimOpen + (w.ClaimClose-w.ClaimOpen)/2 }
+
+// patience is when a claim waits no longer for archives. Without any there may be no
+// proof, which costs more than a claim brings: it has fewer attempts then.
+func patience(s raftfsm.Session, w chain.Windows) int64 {
+	if len(s.Archives) == 0 {
+		return w.ClaimOpen + (w.ClaimClose-w.ClaimOpen)*3/4
+	}
+	return halfway(w)
+}
 
 func (p *planner) claimed(s raftfsm.Session, w chain.Windows) {
 	open := p.effects[effectKey{raftfsm.EffectProof, s.Ref.Key()}].open

@@ -25,6 +25,7 @@ import (
 //	intent NAME kind=claim|proof status=pending|landed|dead sessions=A,B [supplier=..] [code=..]
 //	worth NAME reward=UPOKT cost=UPOKT   what the session brings and costs
 //	keyless SUPPLIER   its key is not here, until the next plan
+//	incomplete NAME    leaves of its sealed tree are missing, for the next plan
 //	held NAME      an action for the session failed in this block
 //	sent NAME      the intent was broadcast in this block
 //	height H       plan at this height ...
@@ -103,6 +104,8 @@ func (s *scenario) statement(words []string) error {
 		s.in.Estimates[s.sessions[words[1]].Ref.Key()] = Estimate{Reward: float64(args.number("reward")), Cost: float64(args.number("cost"))}
 	case "keyless":
 		s.in.Keyless = map[string]bool{words[1]: true}
+	case "incomplete":
+		s.in.Incomplete = map[chain.SessionKey]bool{s.sessions[words[1]].Ref.Key(): true}
 	case "held":
 		s.in.Held[s.sessions[words[1]].Ref.Key()] = true
 	case "sent":
@@ -184,7 +187,7 @@ func (s *scenario) plan(height int64) {
 		s.planned = []string{"nothing"}
 	}
 	clear(s.in.Held)
-	s.in.Keyless = nil
+	s.in.Keyless, s.in.Incomplete = nil, nil
 	clear(s.in.Sent)
 }
 

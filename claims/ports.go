@@ -74,6 +74,8 @@ type Trees interface {
 	Seal(ctx context.Context, key chain.SessionKey, now bool) (ingest.Head, error)
 	Prove(ctx context.Context, key chain.SessionKey, path []byte) ([]byte, error)
 	Forget(ctx context.Context, key chain.SessionKey) error
+	// Incomplete says that Redis does not have all leaves of a sealed root.
+	Incomplete(key chain.SessionKey, root []byte) bool
 	// Told is how many relays relayers say that they published, 0 unless Redis may
 	// have lost some.
 	Told(ctx context.Context, key chain.SessionKey) (uint64, error)

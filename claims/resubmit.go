@@ -23,6 +23,7 @@ func (e *Engine) Resubmit(ctx context.Context, key chain.SessionKey) (raftfsm.In
 	in := Input{Height: block.Height, Windows: make(map[int64]chain.Windows), Now: true}
 	e.log.View(func(s *raftfsm.State) {
 		if session, known := s.Session(key); known {
+			session.Archives = membersOf(s, session.Archives)
 			in.Sessions, in.Intents = []raftfsm.Session{session}, s.IntentsOf(key)
 		}
 	})
@@ -35,6 +36,7 @@ func (e *Engine) Resubmit(ctx context.Context, key chain.SessionKey) (raftfsm.In
 		return raftfsm.Intent{}, err
 	}
 	in.Windows[session.Ref.EndHeight] = windows
+	in.Incomplete = e.incomplete(in.Sessions)
 	for _, action := range Plan(in) {
 		if action.Kind != ActionClaim && action.Kind != ActionProve {
 			continue
@@ -68,6 +70,9 @@ func refusal(s raftfsm.Session, in Input, w chain.Windows) string {
 		if intent.Status == raftfsm.IntentPending {
 			return fmt.Sprintf("%s transaction %s is under way, it is sent every block", intent.Kind, intent.Key())
 		}
+	}
+	if in.Incomplete[s.Ref.Key()] {
+		return fmt.Sprintf("redis lost relays of it and nobody has archived it: what is left is sealed at %d, now is %d", halfway(w), in.Height)
 	}
 	switch s.Stage {
 	case raftfsm.StageActive:

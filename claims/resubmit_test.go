@@ -37,6 +37,9 @@ func TestResubmitIsGuarded(t *testing.T) {
 	r.log.voters = 2 // claims wait for archives, which do not come
 	r.until(rigEnd+3, nil)
 	refused("never heard of", "z", raftfsm.ErrNotFound, "z")
+	r.trees.incomplete = map[string][]byte{"a": r.session("a").Root}
+	refused("incomplete", "a", raftfsm.ErrConflict, "redis lost relays of it")
+	r.trees.incomplete = nil
 	intent, err := r.resubmit("a")
 	if err != nil || intent.Kind != raftfsm.EffectClaim || len(intent.Sessions) != 1 || len(r.chain.Mempool) != 1 {
 		t.Fatalf("got %+v, %v, %d transactions sent", intent, err, len(r.chain.Mempool))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,16 +27,31 @@ func (n *network) sumOf(ctx context.Context, metric string) (sum float64) {
 	return sum
 }
 
+// awaitClaims waits until so many relays are claimed.
+func (n *network) awaitClaims(ctx context.Context, relays uint64) {
+	n.t.Helper()
+	if !eventually(ctx, func() bool {
+		var sessions []sessionLoss
+		n.tells(ctx, miners[0], &sessions, "sessions")
+		var claimed uint64
+		for _, s := range sessions {
+			if slices.Contains([]string{"claimed", "proved", "settled"}, s.Stage) {
+				claimed += s.Relays
+			}
+		}
+		return claimed == relays
+	}) {
+		n.t.Fatalf("%d relays were not claimed", relays)
+	}
+}
+
 // Redis dies for good after the trees were sealed, and the leader dies too. What
 // is left is the log and the archives: the claims go out, and the proofs are made
 // of what the next leader has on its disk.
 func TestIngestProofsComeFromTheArchive(t *testing.T) {
 	n, ctx := start(t, "")
-	n.awaitSession(ctx, 10) // all relays fit into one: no claim lands while another is to be sealed
 	report := n.driveAside(ctx, devnet.DriveOptions{Relays: 90, Sessions: 1})
-	if !eventually(ctx, func() bool { return n.sumOf(ctx, "ha_miner_claims_submitted_total") > 0 }) {
-		t.Fatal("no claim landed")
-	}
+	n.awaitClaims(ctx, 90)
 	if err := n.Redis().Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +66,24 @@ func TestIngestProofsComeFromTheArchive(t *testing.T) {
 	}
 	if n.sumOf(ctx, "ha_miner_proofs_from_archive_total") == 0 {
 		t.Error("no proof came from an archive")
+	}
+}
+
+// The leader could archive nothing, others could: the proofs are made of what they have.
+func TestIngestProofsComeFromOtherMembers(t *testing.T) {
+	n, ctx := start(t, "")
+	leader, _, _ := n.roles(ctx)
+	n.withoutArchive(leader)
+	report := n.driveAside(ctx, devnet.DriveOptions{Relays: 90, Sessions: 1})
+	n.awaitClaims(ctx, 90)
+	if err := n.Redis().Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r := report()
+	t.Logf("%+v", r)
+	checkAllPaid(t, r)
+	if n.metric(ctx, leader, "ha_miner_proofs_from_archive_total") <= 0 {
+		t.Errorf("no proof of %s came from an archive", leader)
 	}
 }
 
@@ -133,19 +167,31 @@ type sessionLoss struct {
 
 // losing drives relays whose Redis restarts empty after as many answers, checks that the
 // loss is reported exactly, and returns what the ledger has.
-func losing(t *testing.T, spool int, opts devnet.DriveOptions, after int) (sessions []sessionLoss) {
+func losing(t *testing.T, spool int, opts devnet.DriveOptions, after int) []sessionLoss {
 	t.Helper()
-	n, ctx := startOptions(t, devnet.Options{AppendFsync: "no", Edit: func(_ string, config map[string]any) {
-		if relayer, ok := config["relayer"].(map[string]any); ok {
-			relayer["spool"] = map[string]any{"max_bytes": spool}
-		}
-	}})
-	n.awaitSession(ctx, 10) // no tree may be sealed and not archived when Redis dies: ADR 24
+	n, ctx := startOptions(t, devnet.Options{AppendFsync: "no", Edit: spools(spool)})
 	opts.Progress = n.restartRedis(ctx, after)
 	r, err := n.Drive(ctx, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return n.checkLoss(ctx, r)
+}
+
+// spools gives each relayer one of so many bytes.
+func spools(bytes int) func(string, map[string]any) {
+	return func(_ string, config map[string]any) {
+		if relayer, ok := config["relayer"].(map[string]any); ok {
+			relayer["spool"] = map[string]any{"max_bytes": bytes}
+		}
+	}
+}
+
+// checkLoss checks that what was lost is reported exactly and the rest is paid, and
+// returns what the ledger has.
+func (n *network) checkLoss(ctx context.Context, r devnet.Report) (sessions []sessionLoss) {
+	t := n.t
+	t.Helper()
 	t.Logf("%+v", r)
 	if r.RelaysLost == 0 || r.LeavesClaimed == 0 {
 		t.Fatal("nothing was lost, or everything: the spools hold too much or too little")
@@ -205,28 +251,13 @@ func documentedUsers(t *testing.T) (users []string) {
 	return users
 }
 
-// Redis dies after trees were sealed, with nobody's archive written yet, and comes back
-// empty. The relayers still have the relays: the sealed trees are built again, archived
-// and proven.
-func TestIngestSealedTreesOutliveRedis(t *testing.T) {
-	var mu sync.Mutex // configurations are edited side by side
-	var archives []string
-	n, ctx := startOptions(t, devnet.Options{AppendFsync: "no", Edit: func(_ string, config map[string]any) {
-		if miner, ok := config["miner"].(map[string]any); ok {
-			mu.Lock()
-			defer mu.Unlock()
-			archives = append(archives, filepath.Join(miner["data_dir"].(string), "archive"))
-		}
-	}})
-	move := func(from, to string) {
-		for _, dir := range archives {
-			if err := os.Rename(dir+from, dir+to); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	move("", ".away") // nothing can be archived
-	report := n.driveAside(ctx, devnet.DriveOptions{Relays: 90, Sessions: 1})
+// emptiedAfterSeals drives relays of one session. Redis dies once trees are sealed, with
+// nobody's archive written yet, and comes back empty.
+func emptiedAfterSeals(t *testing.T, relays, spool int) (*network, context.Context, devnet.Report) {
+	t.Helper()
+	n, ctx := startOptions(t, devnet.Options{AppendFsync: "no", Edit: spools(spool)})
+	back := n.withoutArchive(miners...)
+	report := n.driveAside(ctx, devnet.DriveOptions{Relays: relays, Sessions: 1})
 	if !eventually(ctx, func() bool { return n.sumOf(ctx, "ha_miner_tree_archive_errors_total") > 0 }) {
 		t.Error("no tree was sealed")
 	}
@@ -236,8 +267,42 @@ func TestIngestSealedTreesOutliveRedis(t *testing.T) {
 	if err := n.Redis().Restart(ctx); err != nil {
 		t.Fatal(err)
 	}
-	move(".away", "")
-	r := report()
+	back()
+	return n, ctx, report()
+}
+
+// withoutArchive keeps miners from archiving anything until back is called.
+func (n *network) withoutArchive(names ...string) (back func()) {
+	move := func(from, to string) {
+		n.t.Helper()
+		for _, name := range names {
+			dir := filepath.Join(n.dataDir(name), "archive")
+			if err := os.Rename(dir+from, dir+to); err != nil {
+				n.t.Error(err)
+			}
+		}
+	}
+	move("", ".away")
+	return func() { move(".away", "") }
+}
+
+// Spools hold a few of the relays of sealed trees that Redis lost: what they have is
+// claimed instead, and no claim goes out that nobody could prove.
+func TestIngestLossAfterTheSealIsReported(t *testing.T) {
+	n, ctx, r := emptiedAfterSeals(t, 150, 20<<10)
+	again := 0
+	for _, s := range n.checkLoss(ctx, r) {
+		if s.Stage == "settled" && s.RelaysLost > 0 {
+			again++
+		}
+	}
+	t.Logf("%d sessions were claimed with what was left of them", again)
+}
+
+// The relayers still have the relays: the sealed trees are built again, archived and
+// proven.
+func TestIngestSealedTreesOutliveRedis(t *testing.T) {
+	n, ctx, r := emptiedAfterSeals(t, 90, 64<<20)
 	t.Logf("%+v", r)
 	checkAllPaid(t, r)
 	if r.RelaysAnswered != 90 {

@@ -73,19 +73,12 @@ func sharedParam(chain *pocketchain.Chain, name string, value uint64) sdk.Msg {
 // awaitMidSession waits for the middle of the next session.
 func (n *network) awaitMidSession(ctx context.Context) {
 	n.t.Helper()
-	n.awaitSession(ctx, 2)
-}
-
-// awaitSession waits for the next session and until a part of it is over: half of it,
-// a third, and so on.
-func (n *network) awaitSession(ctx context.Context, part int64) {
-	n.t.Helper()
 	params, err := n.Chain().SharedParams(ctx)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	next := sharedtypes.GetSessionEndHeight(params, n.Chain().Height()) + 1
-	if err := n.Chain().WaitHeight(ctx, next+int64(params.NumBlocksPerSession)/part); err != nil {
+	if err := n.Chain().WaitHeight(ctx, next+int64(params.NumBlocksPerSession)/2); err != nil {
 		n.t.Fatal(err)
 	}
 }

@@ -178,6 +178,41 @@ func bring(t *rapid.T, p *Publisher, rdb *redis.Client, spool map[chain.SessionK
 	}
 }
 
+// Redis loses a sealed tree, and spools do not bring all of it. What they brought is
+// sealed in its place, and looked after like any other.
+func TestWhatIsLeftOfALostSealedTreeIsSealed(t *testing.T) {
+	rdb := startRedis(t)
+	p, ctx := newTestPublisher(t, rdb), context.Background()
+	o := testOwner(t, rdb, 1)
+	ref := testRef(0)
+	relays := []MinedRelay{testRelay(t, ref, 1), testRelay(t, ref, 2), testRelay(t, ref, 3)}
+	publish(t, p, relays...)
+	for _, left := range [][]MinedRelay{relays, relays[:2], relays[:1]} {
+		consumeAll(t, o)
+		head, err := o.Seal(ctx, ref.Key())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head.Count != uint64(len(left)) || !head.Sealed || !bytes.Equal(head.Root, reference(t, left)) {
+			t.Fatalf("got %+v, want a sealed tree of %d relays", head, len(left))
+		}
+		if err := rdb.FlushAll(ctx).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Restore(ctx, []Known{{Ref: ref, Sealed: true, Count: head.Count, Root: head.Root}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range left[:len(left)-1] {
+			if err := p.Republish(ctx, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := o.Seal(ctx, ref.Key()); !errors.Is(err, ErrUnknownSession) {
+		t.Errorf("got %v, want %v", err, ErrUnknownSession)
+	}
+}
+
 // Once a tree is archived nobody needs its relays any more, whatever Redis loses,
 // and what was forgotten is not marked again.
 func TestArchivedSessionsAreSafe(t *testing.T) {

@@ -21,7 +21,8 @@ const closedFor = 24 * time.Hour
 const maxReloads = 2
 
 // Seal makes the tree of key final: close it to relayers, drain what came
-// before, store, seal. It may be repeated, by any owner: the first seal stands.
+// before, store, seal. It may be repeated, by any owner: the first seal stands, unless
+// Redis lost it. Then what is there is sealed.
 func (o *Owner) Seal(ctx context.Context, key chain.SessionKey) (Head, error) {
 	p := o.partitionOf(key)
 	p.mu.Lock()
@@ -42,6 +43,7 @@ func (o *Owner) Seal(ctx context.Context, key chain.SessionKey) (Head, error) {
 	if err := p.seal(ctx, s); err != nil {
 		return Head{}, p.recover(ctx, fmt.Errorf("seal session %s: %w", key.SessionID, err))
 	}
+	delete(p.wanted, key) // more of it than this does not come
 	return s.head, nil
 }
 

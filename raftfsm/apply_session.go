@@ -60,17 +60,34 @@ func (c Seal) apply(s *State) (Result, error) {
 	}
 	known := s.session(c.Ref.Key())
 	if known != nil && known.Stage != StageActive {
-		if !bytes.Equal(known.Root, c.Root) {
-			return Result{}, fmt.Errorf("%w: session %s of %s is %s with root %x, not %x",
-				ErrConflict, c.Ref.SessionID, c.Ref.Supplier, known.Stage, known.Root, c.Root)
+		if bytes.Equal(known.Root, c.Root) {
+			return Result{}, nil
 		}
-		return Result{}, nil
+		if err := s.checkInstead(c, known); err != nil {
+			return Result{}, err
+		}
 	}
 	s.sessions.Set(&Session{
 		Ref: c.Ref, Stage: StageSealed, FirstHeight: firstHeight(known, c.Height), SealHeight: c.Height, Worth: c.Worth,
 		Seq: c.Seq, Root: c.Root, Count: c.Count, Sum: c.Sum, Lost: c.Lost,
 	})
 	return Result{}, nil
+}
+
+// checkInstead refuses another root for a sealed session, unless it is to take the
+// place of one that no member has archived and that no claim may land for.
+func (s *State) checkInstead(c Seal, known *Session) error {
+	if len(c.Instead) == 0 {
+		return fmt.Errorf("%w: session %s of %s is %s with root %x, not %x",
+			ErrConflict, c.Ref.SessionID, c.Ref.Supplier, known.Stage, known.Root, c.Root)
+	}
+	for _, node := range known.Archives {
+		if _, member := s.Enrolment(node); member {
+			return fmt.Errorf("%w: %s has archived session %s of %s with root %x",
+				ErrConflict, node, c.Ref.SessionID, c.Ref.Supplier, known.Root)
+		}
+	}
+	return s.checkIntended(EffectClaim, c.Ref.Key(), c.Instead)
 }
 
 func (c Advance) apply(s *State) (Result, error) {

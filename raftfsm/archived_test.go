@@ -1,6 +1,7 @@
 package raftfsm
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -38,6 +39,42 @@ func TestArchived(t *testing.T) {
 		if got, _ := s.Session(key(id)); !slices.Equal(got.Archives, want) {
 			t.Errorf("session %s: archived by %v, want %v", id, got.Archives, want)
 		}
+	}
+}
+
+// A root whose leaves are nowhere makes room for that of those that are left: nobody in
+// the group has archived it, and no claim of it can land.
+func TestSealedAgain(t *testing.T) {
+	first := seal("s")
+	first.Height, first.Lost = 20, 2
+	again := first
+	again.Root, again.Instead, again.Count, again.Sum, again.Seq, again.Height, again.Lost = root(2), root(1), 3, 30, 4, 24, 4
+	f, _ := newTestFSM()
+	var cmds []Command
+	for _, step := range opened() {
+		cmds = append(cmds, step.cmd)
+	}
+	fed(t, f, 1, append(cmds, first, archivedBy("left", "s"),
+		intend("b", 1, EffectClaim, "s"), resolve("b", 1, IntentDead), again, again)...)
+	f.View(func(s *State) {
+		got, _ := s.Session(key("s"))
+		want := Session{
+			Ref: first.Ref, Stage: StageSealed, FirstHeight: 20, SealHeight: 24,
+			Seq: 4, Root: root(2), Count: 3, Sum: 30, Lost: 4,
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	})
+	events, _, _ := f.events(0, 100)
+	var sealed []string
+	for _, e := range events {
+		if e.Name == "session_sealed" {
+			sealed = append(sealed, e.Detail)
+		}
+	}
+	if want := []string{"5 relays, 50 compute units", "3 relays, 30 compute units"}; !slices.Equal(sealed, want) {
+		t.Errorf("events tell of %q, want %q", sealed, want)
 	}
 }
 

@@ -26,10 +26,10 @@ const (
 
 // CommandSet is the newest set of kinds that this build understands. A kind of a
 // newer set is not proposed while a member's build knows only an older one: it
-// would stop at the entry. Sets 5 to 7 have no kind of their own, see dated.
+// would stop at the entry. Sets 5 to 8 have no kind of their own, see dated.
 const (
 	firstCommandSet = 1
-	CommandSet      = 7
+	CommandSet      = 8
 )
 
 // since is the set that a kind came with.
@@ -72,7 +72,8 @@ type Checkpoint struct {
 	Height   int64      `cbor:"3,keyasint,omitempty"` // the newest block then
 }
 
-// Seal fixes the root of a session. The first root wins for ever.
+// Seal fixes the root of a session. The first root stands, unless Instead names it:
+// its leaves are nowhere any more, and Root is that of those that are left.
 type Seal struct {
 	Epoch Epoch            `cbor:"1,keyasint"`
 	Ref   chain.SessionRef `cbor:"2,keyasint"`
@@ -84,6 +85,8 @@ type Seal struct {
 	Height int64  `cbor:"7,keyasint,omitempty"` // of the block in which it was sealed
 	Worth  uint64 `cbor:"8,keyasint,omitempty"` // uPOKT by the chain's prices; 0: not known
 	Lost   uint64 `cbor:"9,keyasint,omitempty"` // relays that were published and are not in the tree
+
+	Instead []byte `cbor:"10,keyasint,omitempty"` // the root that was sealed before, if that cannot be proven any more
 }
 
 // Intend decides on a transaction. The first intent of (batch, attempt) wins

@@ -1,8 +1,9 @@
 package raftfsm
 
 // datedSince is the command set in which commands tell heights, times, worth and losses
-// for the ledger. Most came with 5, Seal.Lost with 6, Transition.Lost with 7.
-const datedSince = 7
+// for the ledger. Most came with 5, Seal.Lost with 6, Transition.Lost with 7, and
+// Seal.Instead, which is no figure but passed over likewise, with 8.
+const datedSince = 8
 
 // dated is a command with fields that builds before datedSince pass over. They would
 // not be in those builds' states, so they are left out until every member knows them.
@@ -14,7 +15,7 @@ func (c Checkpoint) undated() Command {
 }
 
 func (c Seal) undated() Command {
-	c.Height, c.Worth, c.Lost = 0, 0, 0
+	c.Height, c.Worth, c.Lost, c.Instead = 0, 0, 0, nil
 	return c
 }
 

@@ -1,6 +1,7 @@
 package raftfsm
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/hashicorp/raft"
@@ -74,13 +75,19 @@ func (w *witness) changes(s *State) []Event {
 	}
 	for n, key := range w.sessions {
 		now := s.session(key)
-		if now == nil || w.before[n] != nil && w.before[n].Stage == now.Stage {
+		if now == nil || w.before[n] != nil && sameStep(*w.before[n], *now) {
 			continue
 		}
 		events = append(events, Event{Name: "session_" + now.Stage.String(), Session: key, Detail: detailOf(now)})
 	}
 	events = append(events, w.holdings.changes(s.holdings)...)
 	return append(events, w.roster.changes(s.roster)...)
+}
+
+// sameStep says that a session has come no further. One that is sealed again with
+// another root has.
+func sameStep(before, after Session) bool {
+	return before.Stage == after.Stage && (after.Stage != StageSealed || bytes.Equal(before.Root, after.Root))
 }
 
 func detailOf(r *Session) string {

@@ -21,8 +21,8 @@ var (
 	ErrNotHeld = errors.New("partition is not held here")
 )
 
-// Holder is what a member does for the leader with the partitions that it holds. The
-// fence in Redis decides whether it still may.
+// Holder is what a member does for the leader with the partitions that it holds, and
+// the trees that it archived. The fence in Redis decides whether it still may.
 type Holder interface {
 	// SealTree makes the tree of a session final. It may be repeated: the first seal
 	// stands. Now says that no relay is waited for that relayers may still bring.
@@ -30,6 +30,9 @@ type Holder interface {
 	SealTree(ctx context.Context, key chain.SessionKey, now bool) (Progress, error)
 	// ForgetTree removes what is stored of a session. It may be repeated.
 	ForgetTree(ctx context.Context, key chain.SessionKey) error
+	// ProveTree marshals the proof of the leaf closest to path in an archived tree.
+	// ErrNoTree is its refusal.
+	ProveTree(ctx context.Context, key chain.SessionKey, root, path []byte) ([]byte, error)
 }
 
 // SealAt has a tree sealed by the member that holds its partition.
@@ -75,6 +78,21 @@ func (n *Node) ForgetAt(ctx context.Context, member string, epoch Epoch, key cha
 		return fmt.Errorf("forget session %s on %s: %w", key.SessionID, member, err)
 	}
 	return nil
+}
+
+// ProveAt has a member prove a sealed tree that it archived.
+func (n *Node) ProveAt(ctx context.Context, member string, epoch Epoch, key chain.SessionKey, root, path []byte) (proof []byte, err error) {
+	err = n.askPeer(ctx, member, func(c adminpb.PeerClient) error {
+		answer, err := c.ProveTree(ctx, &adminpb.ProveTreeRequest{
+			Epoch: epochToPB(epoch), Supplier: key.Supplier, SessionId: key.SessionID, Root: root, Path: path,
+		})
+		proof = answer.GetProof()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("prove session %s on %s: %w", key.SessionID, member, err)
+	}
+	return proof, nil
 }
 
 // askPeer calls a member of the group. ErrUnreachable says that it did not answer.
@@ -124,6 +142,19 @@ func (p *peer) ForgetTree(ctx context.Context, request *adminpb.ForgetTreeReques
 	}
 	key := chain.SessionKey{Supplier: request.GetSupplier(), SessionID: request.GetSessionId()}
 	return &adminpb.ForgetTreeResponse{}, adminError(p.node.cfg.Holder.ForgetTree(ctx, key))
+}
+
+// ProveTree proves for the leader of the newest epoch that is known here.
+func (p *peer) ProveTree(ctx context.Context, request *adminpb.ProveTreeRequest) (*adminpb.ProveTreeResponse, error) {
+	if err := p.heed(request.GetEpoch()); err != nil {
+		return nil, adminError(err)
+	}
+	key := chain.SessionKey{Supplier: request.GetSupplier(), SessionID: request.GetSessionId()}
+	proof, err := p.node.cfg.Holder.ProveTree(ctx, key, request.GetRoot(), request.GetPath())
+	if errors.Is(err, ErrNoTree) {
+		return nil, status.Error(codes.NotFound, err.Error())
+	}
+	return &adminpb.ProveTreeResponse{Proof: proof}, adminError(err)
 }
 
 // heed refuses leaders of the past. One that this member has not heard of yet is

@@ -1,11 +1,15 @@
 package raftfsm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/raftminer/raftminer/chain"
 )
@@ -31,6 +35,13 @@ func (c *cabinet) SealTree(_ context.Context, key chain.SessionKey, now bool) (P
 func (c *cabinet) ForgetTree(_ context.Context, key chain.SessionKey) error {
 	c.asked = append(c.asked, "forget "+key.SessionID)
 	return nil
+}
+
+func (c *cabinet) ProveTree(_ context.Context, key chain.SessionKey, root, path []byte) ([]byte, error) {
+	if key != c.tree.Ref.Key() || !bytes.Equal(root, c.tree.Root) {
+		return nil, ErrNoTree
+	}
+	return append([]byte(c.name+" proves "), path...), nil
 }
 
 // The leader has trees sealed and forgotten where they are held. That there is no
@@ -94,6 +105,18 @@ func TestHoldersSealForTheLeader(t *testing.T) {
 	}
 	if last := cabinets[at].asked[len(cabinets[at].asked)-1]; last != "forget s" {
 		t.Errorf("asked to %q, want to forget", last)
+	}
+	proof := func(e Epoch, root []byte) ([]byte, error) {
+		return leader.node.ProveAt(t.Context(), at, e, ref(supplier, "s").Key(), root, []byte("path"))
+	}
+	if got, err := proof(epoch, root(3)); string(got) != at+" proves path" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := proof(epoch, root(4)); status.Code(err) != codes.NotFound {
+		t.Errorf("another root: got %v", err)
+	}
+	if _, err := proof(past, root(3)); err == nil {
+		t.Error("a leader of the past got a proof")
 	}
 	c.kill(holder)
 	if err := seal(epoch, at, "s"); !errors.Is(err, ErrUnreachable) {

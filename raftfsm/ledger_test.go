@@ -220,6 +220,12 @@ func TestDatesWaitForOldBuilds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, sealed := range []Seal{{Root: root(1)}, {Root: root(2), Instead: root(1)}} {
+		sealed.Epoch, sealed.Ref = epoch, ref(supplier, "t")
+		if _, err := leader.node.Apply(t.Context(), sealed); (err != nil) != (sealed.Instead != nil) {
+			t.Errorf("sealed with %x instead of %x: %v", sealed.Root, sealed.Instead, err)
+		}
+	}
 	leader.node.View(func(s *State) {
 		if r, _ := s.Session(key("s")); r.EndedHeight != 40 || r.SealHeight != 0 || r.FirstHeight != 0 || r.EndedTime != 0 || r.Worth != 0 || r.Lost != 0 {
 			t.Errorf("got %+v", r)

@@ -28,7 +28,7 @@ type Session struct {
 	SealHeight  int64  `cbor:"15,keyasint,omitempty"`
 	EndedTime   int64  `cbor:"16,keyasint,omitempty"` // of the block at EndedHeight, unix seconds
 	Worth       uint64 `cbor:"17,keyasint,omitempty"` // uPOKT that the tree is worth by the chain's prices; 0: not known
-	Lost        uint64 `cbor:"18,keyasint,omitempty"` // relays that Redis lost before the seal, or before it could be sealed
+	Lost        uint64 `cbor:"18,keyasint,omitempty"` // relays that Redis lost before they could be claimed
 }
 
 // ProofNeed is the chain's verdict on whether a claim must be proved. It is

@@ -70,6 +70,11 @@ func refused(cmd Command, want error) step { return step{cmd: cmd, want: want} }
 func stateRefusals() map[string][]step {
 	other := seal("s")
 	other.Root = root(2)
+	again := other
+	again.Instead = root(1)
+	mistaken := again
+	mistaken.Instead = root(3)
+	kept := append(opened(), ok(Admit{Epoch: epoch1, NodeID: "m2", Instance: "a"}, seal("s"), archivedBy("m2", "s"))...)
 	badHash := intend("b", 1, EffectClaim, "s")
 	badHash.Intent.TxHash = root(0)
 	otherRoot := intend("b", 1, EffectClaim, "s")
@@ -102,6 +107,11 @@ func stateRefusals() map[string][]step {
 		"seal without root":         after(opened(), refused(Seal{Epoch: epoch1, Ref: ref(supplier, "s")}, ErrInvalid)),
 		"seal huge root":            after(opened(), refused(Seal{Epoch: epoch1, Ref: ref(supplier, "s"), Root: make([]byte, 65)}, ErrInvalid)),
 		"seal other root":           after(append(opened(), ok(seal("s"))...), refused(other, ErrConflict)),
+		"seal instead of another":   after(append(opened(), ok(seal("s"))...), refused(mistaken, ErrConflict)),
+		"seal instead, archived":    after(kept, refused(again, ErrConflict)),
+		"seal instead, under way":   after(append(opened(), ok(seal("s"), intend("b", 1, EffectClaim, "s"))...), refused(again, ErrConflict)),
+		"seal instead, claimed":     after(claimed(), refused(again, ErrConflict)),
+		"seal instead, lost":        after(append(opened(), ok(seal("s"), advance("s", StageLost))...), refused(again, ErrConflict)),
 		"seal after skip":           after(append(opened(), ok(Checkpoint{Epoch: epoch1, Progress: []Progress{{Ref: ref(supplier, "s")}}}, advance("s", StageSkipped))...), refused(seal("s"), ErrConflict)),
 		"intend stale":              after(opened(), refused(Intend{Epoch: epoch2}, ErrStaleEpoch)),
 		"intend nothing":            after(opened(), refused(Intend{Epoch: epoch1}, ErrInvalid)),

@@ -37,7 +37,7 @@ type accountRow struct {
 	End      int64  `json:"session_end"`
 	Stage    string `json:"stage"`
 	amountsRow
-	RelaysLost uint64 `json:"relays_lost"` // by redis, before the seal
+	RelaysLost uint64 `json:"relays_lost"` // by redis, before they could be claimed
 	Reason     string `json:"reason"`
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/raftminer/raftminer/chain"
 	"github.com/raftminer/raftminer/claims"
 	"github.com/raftminer/raftminer/ingest"
+	"github.com/raftminer/raftminer/ingest/archive"
 	"github.com/raftminer/raftminer/raftfsm"
 )
 
@@ -159,6 +160,15 @@ func (m *miner) SealTree(ctx context.Context, key chain.SessionKey, now bool) (r
 		return raftfsm.Progress{}, err
 	}
 	return raftfsm.Progress{Ref: head.Ref, Seq: head.Seq, Root: head.Root, Count: head.Count, Sum: head.Sum}, nil
+}
+
+// ProveTree implements raftfsm.Holder.
+func (m *miner) ProveTree(ctx context.Context, key chain.SessionKey, root, path []byte) ([]byte, error) {
+	proof, err := m.archive.Prove(ctx, key, root, path)
+	if errors.Is(err, archive.ErrNotArchived) {
+		return nil, fmt.Errorf("%w: %w", raftfsm.ErrNoTree, err)
+	}
+	return proof, err
 }
 
 // ForgetTree implements raftfsm.Holder.

@@ -49,6 +49,7 @@ type miner struct {
 
 	owner          *ingest.Owner // of the partitions that this member holds
 	archive        *archive.Archive
+	archivist      *claims.Archivist
 	book           *ledger.Book
 	engine         atomic.Pointer[claims.Engine] // of the epoch that this node leads in
 	opened         atomic.Pointer[raftfsm.Node]  // node, for what asks while it opens
@@ -93,6 +94,7 @@ func runMiner(ctx context.Context, path string) error {
 	if m.node, err = raftfsm.Open(m.raftConfig(), c.registry, c.log); err != nil {
 		return err
 	}
+	m.archivist = claims.NewArchivist(m.cfg.Miner.NodeID, m.node, m.archive, m.leaves, m.registry, m.log)
 	m.opened.Store(m.node)
 	return m.run(ctx)
 }
@@ -128,10 +130,9 @@ func (m *miner) run(ctx context.Context) error {
 			return nil
 		},
 		func(error) { stopComparing() })
-	archivist := claims.NewArchivist(m.cfg.Miner.NodeID, m.node, m.archive, m.leaves, m.registry, m.log)
 	archiveCtx, stopArchive := context.WithCancel(context.Background())
 	group.Add(
-		func() error { archivist.Run(archiveCtx); return nil },
+		func() error { m.archivist.Run(archiveCtx); return nil },
 		func(error) { stopArchive() })
 	bookCtx, closeBook := context.WithCancel(context.Background())
 	group.Add(

@@ -124,6 +124,11 @@ func (t *trees) Forget(ctx context.Context, key chain.SessionKey) error {
 	})
 }
 
+// Incomplete implements claims.Trees.
+func (t *trees) Incomplete(key chain.SessionKey, root []byte) bool {
+	return t.archivist.Incomplete(key, root)
+}
+
 // Told implements claims.Trees.
 func (t *trees) Told(ctx context.Context, key chain.SessionKey) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, headsTimeout)
@@ -146,8 +151,6 @@ func (t *trees) Doubted(ctx context.Context) (refs []chain.SessionRef) {
 }
 
 // byHolder does a thing here or has it done by the member that holds key's partition.
-// One that does not answer is left alone for a while, so that it does not hold up
-// the trees of others.
 func (t *trees) byHolder(key chain.SessionKey, here func() error, there func(member string) error) error {
 	held, _ := t.node.Holdings()
 	n := t.names.Partition(key)
@@ -158,9 +161,15 @@ func (t *trees) byHolder(key chain.SessionKey, here func() error, there func(mem
 	if member == t.cfg.Miner.NodeID {
 		return here()
 	}
+	return t.at(member, func() error { return there(member) })
+}
+
+// at asks a member. One that does not answer is left alone for a while, so that it does
+// not hold up the trees of others.
+func (t *trees) at(member string, ask func() error) error {
 	var refusal error
 	err := t.unlessAside("member "+member, func() error {
-		refusal = there(member)
+		refusal = ask()
 		if errors.Is(refusal, raftfsm.ErrUnreachable) {
 			return refusal
 		}
@@ -169,15 +178,10 @@ func (t *trees) byHolder(key chain.SessionKey, here func() error, there func(mem
 	return cmp.Or(err, refusal)
 }
 
-// Prove implements claims.Trees: from Redis, and if that fails from this node's
-// archive.
+// Prove implements claims.Trees: from Redis, and if that fails from an archive.
 func (t *trees) Prove(ctx context.Context, key chain.SessionKey, path []byte) ([]byte, error) {
-	var root []byte
-	t.node.View(func(s *raftfsm.State) {
-		if session, ok := s.Session(key); ok {
-			root = session.Root
-		}
-	})
+	var session raftfsm.Session
+	t.node.View(func(s *raftfsm.State) { session, _ = s.Session(key) })
 	var proof []byte
 	err := t.unlessAside("proof", func() (err error) {
 		ctx, cancel := context.WithTimeout(ctx, proveTimeout)
@@ -185,21 +189,45 @@ func (t *trees) Prove(ctx context.Context, key chain.SessionKey, path []byte) ([
 		if t.owner.Holds(key) {
 			proof, err = t.owner.Prove(ctx, key, path)
 		} else {
-			proof, err = ingest.ProveStored(ctx, t.redis, t.names, key, root, path)
+			proof, err = ingest.ProveStored(ctx, t.redis, t.names, key, session.Root, path)
 		}
 		return err
 	})
 	if err == nil {
 		return proof, nil
 	}
-	proof, archiveErr := t.archive.Prove(ctx, key, root, path)
+	proof, from, archiveErr := t.proveArchived(ctx, key, session, path)
 	if archiveErr != nil {
 		return nil, fmt.Errorf("%w; %w", err, archiveErr)
 	}
 	t.archivedProofs.Inc()
 	t.log.Warn("proven from the archive: redis does not have the tree", zap.String("supplier", key.Supplier),
-		zap.String("session", key.SessionID), zap.Error(err))
+		zap.String("session", key.SessionID), zap.String("archive", from), zap.Error(err))
 	return proof, nil
+}
+
+// proveArchived proves from this node's archive, or else from that of another member.
+func (t *trees) proveArchived(ctx context.Context, key chain.SessionKey, s raftfsm.Session, path []byte) (proof []byte, from string, err error) {
+	proof, err = t.archive.Prove(ctx, key, s.Root, path)
+	if err == nil {
+		return proof, t.cfg.Miner.NodeID, nil
+	}
+	for _, member := range s.Archives {
+		if member == t.cfg.Miner.NodeID {
+			continue
+		}
+		failed := t.at(member, func() (err error) {
+			ctx, cancel := context.WithTimeout(ctx, peerTimeout)
+			defer cancel()
+			proof, err = t.node.ProveAt(ctx, member, t.epoch, key, s.Root, path)
+			return err
+		})
+		if failed == nil {
+			return proof, member, nil
+		}
+		err = fmt.Errorf("%w; %w", err, failed)
+	}
+	return nil, "", err
 }
 
 // unlessAside does what has not failed a moment ago.

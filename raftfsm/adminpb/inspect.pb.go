@@ -181,7 +181,7 @@ type SessionRecord struct {
 	SealHeight    int64                  `protobuf:"varint,20,opt,name=seal_height,json=sealHeight,proto3" json:"seal_height,omitempty"`
 	EndedUnix     int64                  `protobuf:"varint,21,opt,name=ended_unix,json=endedUnix,proto3" json:"ended_unix,omitempty"`    // time of the block at ended_height
 	WorthUpokt    uint64                 `protobuf:"varint,22,opt,name=worth_upokt,json=worthUpokt,proto3" json:"worth_upokt,omitempty"` // of the tree, by the chain's prices; 0 not known
-	RelaysLost    uint64                 `protobuf:"varint,23,opt,name=relays_lost,json=relaysLost,proto3" json:"relays_lost,omitempty"` // by redis, before the seal
+	RelaysLost    uint64                 `protobuf:"varint,23,opt,name=relays_lost,json=relaysLost,proto3" json:"relays_lost,omitempty"` // by redis, before they could be claimed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

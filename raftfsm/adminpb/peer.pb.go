@@ -282,6 +282,126 @@ func (*ForgetTreeResponse) Descriptor() ([]byte, []int) {
 	return file_peer_proto_rawDescGZIP(), []int{4}
 }
 
+type ProveTreeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         *LeaderEpoch           `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Supplier      string                 `protobuf:"bytes,2,opt,name=supplier,proto3" json:"supplier,omitempty"`
+	SessionId     string                 `protobuf:"bytes,3,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Root          []byte                 `protobuf:"bytes,4,opt,name=root,proto3" json:"root,omitempty"` // sum root of the sealed tree
+	Path          []byte                 `protobuf:"bytes,5,opt,name=path,proto3" json:"path,omitempty"` // 32 bytes; the leaf closest to it is proven
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProveTreeRequest) Reset() {
+	*x = ProveTreeRequest{}
+	mi := &file_peer_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProveTreeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProveTreeRequest) ProtoMessage() {}
+
+func (x *ProveTreeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProveTreeRequest.ProtoReflect.Descriptor instead.
+func (*ProveTreeRequest) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ProveTreeRequest) GetEpoch() *LeaderEpoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *ProveTreeRequest) GetSupplier() string {
+	if x != nil {
+		return x.Supplier
+	}
+	return ""
+}
+
+func (x *ProveTreeRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *ProveTreeRequest) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *ProveTreeRequest) GetPath() []byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+type ProveTreeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Proof         []byte                 `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof,omitempty"` // as MsgSubmitProof carries it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProveTreeResponse) Reset() {
+	*x = ProveTreeResponse{}
+	mi := &file_peer_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProveTreeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProveTreeResponse) ProtoMessage() {}
+
+func (x *ProveTreeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProveTreeResponse.ProtoReflect.Descriptor instead.
+func (*ProveTreeResponse) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ProveTreeResponse) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
 type ReportArchivedRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -292,7 +412,7 @@ type ReportArchivedRequest struct {
 
 func (x *ReportArchivedRequest) Reset() {
 	*x = ReportArchivedRequest{}
-	mi := &file_peer_proto_msgTypes[5]
+	mi := &file_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -304,7 +424,7 @@ func (x *ReportArchivedRequest) String() string {
 func (*ReportArchivedRequest) ProtoMessage() {}
 
 func (x *ReportArchivedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[5]
+	mi := &file_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -317,7 +437,7 @@ func (x *ReportArchivedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportArchivedRequest.ProtoReflect.Descriptor instead.
 func (*ReportArchivedRequest) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{5}
+	return file_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ReportArchivedRequest) GetNode() string {
@@ -345,7 +465,7 @@ type ArchivedTree struct {
 
 func (x *ArchivedTree) Reset() {
 	*x = ArchivedTree{}
-	mi := &file_peer_proto_msgTypes[6]
+	mi := &file_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -357,7 +477,7 @@ func (x *ArchivedTree) String() string {
 func (*ArchivedTree) ProtoMessage() {}
 
 func (x *ArchivedTree) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[6]
+	mi := &file_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -370,7 +490,7 @@ func (x *ArchivedTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchivedTree.ProtoReflect.Descriptor instead.
 func (*ArchivedTree) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{6}
+	return file_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ArchivedTree) GetSupplier() string {
@@ -402,7 +522,7 @@ type ReportArchivedResponse struct {
 
 func (x *ReportArchivedResponse) Reset() {
 	*x = ReportArchivedResponse{}
-	mi := &file_peer_proto_msgTypes[7]
+	mi := &file_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -414,7 +534,7 @@ func (x *ReportArchivedResponse) String() string {
 func (*ReportArchivedResponse) ProtoMessage() {}
 
 func (x *ReportArchivedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[7]
+	mi := &file_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -427,7 +547,7 @@ func (x *ReportArchivedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportArchivedResponse.ProtoReflect.Descriptor instead.
 func (*ReportArchivedResponse) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{7}
+	return file_peer_proto_rawDescGZIP(), []int{9}
 }
 
 var File_peer_proto protoreflect.FileDescriptor
@@ -454,7 +574,16 @@ const file_peer_proto_rawDesc = "" +
 	"\bsupplier\x18\x02 \x01(\tR\bsupplier\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x03 \x01(\tR\tsessionId\"\x14\n" +
-	"\x12ForgetTreeResponse\"c\n" +
+	"\x12ForgetTreeResponse\"\xac\x01\n" +
+	"\x10ProveTreeRequest\x125\n" +
+	"\x05epoch\x18\x01 \x01(\v2\x1f.raftminer.admin.v1.LeaderEpochR\x05epoch\x12\x1a\n" +
+	"\bsupplier\x18\x02 \x01(\tR\bsupplier\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x03 \x01(\tR\tsessionId\x12\x12\n" +
+	"\x04root\x18\x04 \x01(\fR\x04root\x12\x12\n" +
+	"\x04path\x18\x05 \x01(\fR\x04path\")\n" +
+	"\x11ProveTreeResponse\x12\x14\n" +
+	"\x05proof\x18\x01 \x01(\fR\x05proof\"c\n" +
 	"\x15ReportArchivedRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x126\n" +
 	"\x05trees\x18\x02 \x03(\v2 .raftminer.admin.v1.ArchivedTreeR\x05trees\"]\n" +
@@ -463,12 +592,13 @@ const file_peer_proto_rawDesc = "" +
 	"\n" +
 	"session_id\x18\x02 \x01(\tR\tsessionId\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\fR\x04root\"\x18\n" +
-	"\x16ReportArchivedResponse2\xa3\x02\n" +
+	"\x16ReportArchivedResponse2\xfd\x02\n" +
 	"\x04Peer\x12g\n" +
 	"\x0eReportArchived\x12).raftminer.admin.v1.ReportArchivedRequest\x1a*.raftminer.admin.v1.ReportArchivedResponse\x12U\n" +
 	"\bSealTree\x12#.raftminer.admin.v1.SealTreeRequest\x1a$.raftminer.admin.v1.SealTreeResponse\x12[\n" +
 	"\n" +
-	"ForgetTree\x12%.raftminer.admin.v1.ForgetTreeRequest\x1a&.raftminer.admin.v1.ForgetTreeResponseB0Z.github.com/raftminer/raftminer/raftfsm/adminpbb\x06proto3"
+	"ForgetTree\x12%.raftminer.admin.v1.ForgetTreeRequest\x1a&.raftminer.admin.v1.ForgetTreeResponse\x12X\n" +
+	"\tProveTree\x12$.raftminer.admin.v1.ProveTreeRequest\x1a%.raftminer.admin.v1.ProveTreeResponseB0Z.github.com/raftminer/raftminer/raftfsm/adminpbb\x06proto3"
 
 var (
 	file_peer_proto_rawDescOnce sync.Once
@@ -482,34 +612,39 @@ func file_peer_proto_rawDescGZIP() []byte {
 	return file_peer_proto_rawDescData
 }
 
-var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_peer_proto_goTypes = []any{
 	(*LeaderEpoch)(nil),            // 0: raftminer.admin.v1.LeaderEpoch
 	(*SealTreeRequest)(nil),        // 1: raftminer.admin.v1.SealTreeRequest
 	(*SealTreeResponse)(nil),       // 2: raftminer.admin.v1.SealTreeResponse
 	(*ForgetTreeRequest)(nil),      // 3: raftminer.admin.v1.ForgetTreeRequest
 	(*ForgetTreeResponse)(nil),     // 4: raftminer.admin.v1.ForgetTreeResponse
-	(*ReportArchivedRequest)(nil),  // 5: raftminer.admin.v1.ReportArchivedRequest
-	(*ArchivedTree)(nil),           // 6: raftminer.admin.v1.ArchivedTree
-	(*ReportArchivedResponse)(nil), // 7: raftminer.admin.v1.ReportArchivedResponse
-	(*SessionRecord)(nil),          // 8: raftminer.admin.v1.SessionRecord
+	(*ProveTreeRequest)(nil),       // 5: raftminer.admin.v1.ProveTreeRequest
+	(*ProveTreeResponse)(nil),      // 6: raftminer.admin.v1.ProveTreeResponse
+	(*ReportArchivedRequest)(nil),  // 7: raftminer.admin.v1.ReportArchivedRequest
+	(*ArchivedTree)(nil),           // 8: raftminer.admin.v1.ArchivedTree
+	(*ReportArchivedResponse)(nil), // 9: raftminer.admin.v1.ReportArchivedResponse
+	(*SessionRecord)(nil),          // 10: raftminer.admin.v1.SessionRecord
 }
 var file_peer_proto_depIdxs = []int32{
-	0, // 0: raftminer.admin.v1.SealTreeRequest.epoch:type_name -> raftminer.admin.v1.LeaderEpoch
-	8, // 1: raftminer.admin.v1.SealTreeResponse.tree:type_name -> raftminer.admin.v1.SessionRecord
-	0, // 2: raftminer.admin.v1.ForgetTreeRequest.epoch:type_name -> raftminer.admin.v1.LeaderEpoch
-	6, // 3: raftminer.admin.v1.ReportArchivedRequest.trees:type_name -> raftminer.admin.v1.ArchivedTree
-	5, // 4: raftminer.admin.v1.Peer.ReportArchived:input_type -> raftminer.admin.v1.ReportArchivedRequest
-	1, // 5: raftminer.admin.v1.Peer.SealTree:input_type -> raftminer.admin.v1.SealTreeRequest
-	3, // 6: raftminer.admin.v1.Peer.ForgetTree:input_type -> raftminer.admin.v1.ForgetTreeRequest
-	7, // 7: raftminer.admin.v1.Peer.ReportArchived:output_type -> raftminer.admin.v1.ReportArchivedResponse
-	2, // 8: raftminer.admin.v1.Peer.SealTree:output_type -> raftminer.admin.v1.SealTreeResponse
-	4, // 9: raftminer.admin.v1.Peer.ForgetTree:output_type -> raftminer.admin.v1.ForgetTreeResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	0,  // 0: raftminer.admin.v1.SealTreeRequest.epoch:type_name -> raftminer.admin.v1.LeaderEpoch
+	10, // 1: raftminer.admin.v1.SealTreeResponse.tree:type_name -> raftminer.admin.v1.SessionRecord
+	0,  // 2: raftminer.admin.v1.ForgetTreeRequest.epoch:type_name -> raftminer.admin.v1.LeaderEpoch
+	0,  // 3: raftminer.admin.v1.ProveTreeRequest.epoch:type_name -> raftminer.admin.v1.LeaderEpoch
+	8,  // 4: raftminer.admin.v1.ReportArchivedRequest.trees:type_name -> raftminer.admin.v1.ArchivedTree
+	7,  // 5: raftminer.admin.v1.Peer.ReportArchived:input_type -> raftminer.admin.v1.ReportArchivedRequest
+	1,  // 6: raftminer.admin.v1.Peer.SealTree:input_type -> raftminer.admin.v1.SealTreeRequest
+	3,  // 7: raftminer.admin.v1.Peer.ForgetTree:input_type -> raftminer.admin.v1.ForgetTreeRequest
+	5,  // 8: raftminer.admin.v1.Peer.ProveTree:input_type -> raftminer.admin.v1.ProveTreeRequest
+	9,  // 9: raftminer.admin.v1.Peer.ReportArchived:output_type -> raftminer.admin.v1.ReportArchivedResponse
+	2,  // 10: raftminer.admin.v1.Peer.SealTree:output_type -> raftminer.admin.v1.SealTreeResponse
+	4,  // 11: raftminer.admin.v1.Peer.ForgetTree:output_type -> raftminer.admin.v1.ForgetTreeResponse
+	6,  // 12: raftminer.admin.v1.Peer.ProveTree:output_type -> raftminer.admin.v1.ProveTreeResponse
+	9,  // [9:13] is the sub-list for method output_type
+	5,  // [5:9] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_peer_proto_init() }
@@ -524,7 +659,7 @@ func file_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_proto_rawDesc), len(file_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

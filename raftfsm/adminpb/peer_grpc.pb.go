@@ -22,6 +22,7 @@ const (
 	Peer_ReportArchived_FullMethodName = "/raftminer.admin.v1.Peer/ReportArchived"
 	Peer_SealTree_FullMethodName       = "/raftminer.admin.v1.Peer/SealTree"
 	Peer_ForgetTree_FullMethodName     = "/raftminer.admin.v1.Peer/ForgetTree"
+	Peer_ProveTree_FullMethodName      = "/raftminer.admin.v1.Peer/ProveTree"
 )
 
 // PeerClient is the client API for Peer service.
@@ -38,6 +39,9 @@ type PeerClient interface {
 	SealTree(ctx context.Context, in *SealTreeRequest, opts ...grpc.CallOption) (*SealTreeResponse, error)
 	// ForgetTree has the holder remove what Redis keeps of a session that has ended.
 	ForgetTree(ctx context.Context, in *ForgetTreeRequest, opts ...grpc.CallOption) (*ForgetTreeResponse, error)
+	// ProveTree has a member prove a sealed tree out of its archive. NOT_FOUND: it has none
+	// with that root.
+	ProveTree(ctx context.Context, in *ProveTreeRequest, opts ...grpc.CallOption) (*ProveTreeResponse, error)
 }
 
 type peerClient struct {
@@ -78,6 +82,16 @@ func (c *peerClient) ForgetTree(ctx context.Context, in *ForgetTreeRequest, opts
 	return out, nil
 }
 
+func (c *peerClient) ProveTree(ctx context.Context, in *ProveTreeRequest, opts ...grpc.CallOption) (*ProveTreeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProveTreeResponse)
+	err := c.cc.Invoke(ctx, Peer_ProveTree_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PeerServer is the server API for Peer service.
 // All implementations must embed UnimplementedPeerServer
 // for forward compatibility.
@@ -92,6 +106,9 @@ type PeerServer interface {
 	SealTree(context.Context, *SealTreeRequest) (*SealTreeResponse, error)
 	// ForgetTree has the holder remove what Redis keeps of a session that has ended.
 	ForgetTree(context.Context, *ForgetTreeRequest) (*ForgetTreeResponse, error)
+	// ProveTree has a member prove a sealed tree out of its archive. NOT_FOUND: it has none
+	// with that root.
+	ProveTree(context.Context, *ProveTreeRequest) (*ProveTreeResponse, error)
 	mustEmbedUnimplementedPeerServer()
 }
 
@@ -110,6 +127,9 @@ func (UnimplementedPeerServer) SealTree(context.Context, *SealTreeRequest) (*Sea
 }
 func (UnimplementedPeerServer) ForgetTree(context.Context, *ForgetTreeRequest) (*ForgetTreeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ForgetTree not implemented")
+}
+func (UnimplementedPeerServer) ProveTree(context.Context, *ProveTreeRequest) (*ProveTreeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProveTree not implemented")
 }
 func (UnimplementedPeerServer) mustEmbedUnimplementedPeerServer() {}
 func (UnimplementedPeerServer) testEmbeddedByValue()              {}
@@ -186,6 +206,24 @@ func _Peer_ForgetTree_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Peer_ProveTree_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProveTreeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeerServer).ProveTree(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peer_ProveTree_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeerServer).ProveTree(ctx, req.(*ProveTreeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Peer_ServiceDesc is the grpc.ServiceDesc for Peer service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -204,6 +242,10 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ForgetTree",
 			Handler:    _Peer_ForgetTree_Handler,
+		},
+		{
+			MethodName: "ProveTree",
+			Handler:    _Peer_ProveTree_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
