@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/raftminer/raftminer/chain"
+	"github.com/raftminer/raftminer/ingest"
 	"github.com/raftminer/raftminer/ingest/archive"
 	"github.com/raftminer/raftminer/ingest/sessiontree"
 	"github.com/raftminer/raftminer/raftfsm"
@@ -41,18 +42,8 @@ func TestArchivistTrustsItsDisk(t *testing.T) {
 		"archived":                  {onDisk: true, known: true},
 		"back with an empty disk":   {known: true, reads: 1},
 	} {
-		r, ctx := newRig(t, "s"), t.Context()
-		relay := []byte("relay")
-		head := r.trees.Heads(ctx)[0]
-		head.Root = rootOfRelay(t, relay, head.Sum)
-		if err := r.progress(head); err != nil {
-			t.Fatal(err)
-		}
-		group := &reports{stateLog: r.log, epoch: r.epoch}
-		sealed := raftfsm.Seal{Epoch: r.epoch, Ref: head.Ref, Root: head.Root, Count: head.Count, Sum: head.Sum, Seq: head.Seq}
-		if _, err := r.log.Apply(ctx, sealed); err != nil {
-			t.Fatal(err)
-		}
+		r, head, relay := sealedRelay(t)
+		ctx, group := t.Context(), &reports{stateLog: r.log, epoch: r.epoch}
 		files, err := archive.Open(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
@@ -89,18 +80,8 @@ func TestArchivistTrustsItsDisk(t *testing.T) {
 // Leaves that are missing are noted, until they are there. That Redis does not answer
 // changes nothing.
 func TestArchivistNotesWhatIsIncomplete(t *testing.T) {
-	r, ctx := newRig(t, "s"), t.Context()
-	relay := []byte("relay")
-	head := r.trees.Heads(ctx)[0]
-	head.Root = rootOfRelay(t, relay, head.Sum)
+	r, head, relay := sealedRelay(t)
 	key := head.Ref.Key()
-	if err := r.progress(head); err != nil {
-		t.Fatal(err)
-	}
-	sealed := raftfsm.Seal{Epoch: r.epoch, Ref: head.Ref, Root: head.Root, Count: head.Count, Sum: head.Sum, Seq: head.Seq}
-	if _, err := r.log.Apply(ctx, sealed); err != nil {
-		t.Fatal(err)
-	}
 	files, err := archive.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +102,7 @@ func TestArchivistNotesWhatIsIncomplete(t *testing.T) {
 		{"all", func(yield func([]byte, error) bool) { yield(relay, nil) }, false},
 	} {
 		leaves, now = step.leaves, now.Add(archiveRetry)
-		a.round(ctx, now)
+		a.round(t.Context(), now)
 		if got := a.Incomplete(key, head.Root); got != step.want {
 			t.Errorf("%s: incomplete %v, want %v", step.what, got, step.want)
 		}
@@ -129,6 +110,22 @@ func TestArchivistNotesWhatIsIncomplete(t *testing.T) {
 			t.Errorf("%s: another root is incomplete", step.what)
 		}
 	}
+}
+
+// sealedRelay is a group with a sealed session of one relay.
+func sealedRelay(t *testing.T) (*rig, ingest.Head, []byte) {
+	t.Helper()
+	r, relay := newRig(t, "s"), []byte("relay")
+	head := r.trees.Heads(t.Context())[0]
+	head.Root = rootOfRelay(t, relay, head.Sum)
+	if err := r.progress(head); err != nil {
+		t.Fatal(err)
+	}
+	sealed := raftfsm.Seal{Epoch: r.epoch, Ref: head.Ref, Root: head.Root, Count: head.Count, Sum: head.Sum, Seq: head.Seq}
+	if _, err := r.log.Apply(t.Context(), sealed); err != nil {
+		t.Fatal(err)
+	}
+	return r, head, relay
 }
 
 // rootOfRelay is the root of a tree with one relay.
