@@ -215,11 +215,12 @@ func (n *network) checkLoss(ctx context.Context, r devnet.Report) (sessions []se
 	return sessions
 }
 
-// restartRedis kills Redis once so many relays were answered, and starts it again.
-func (n *network) restartRedis(ctx context.Context, answered int) func(devnet.Progress) {
+// restartRedis kills Redis once so many relays were answered or given up, and starts it
+// again.
+func (n *network) restartRedis(ctx context.Context, relays int) func(devnet.Progress) {
 	var once sync.Once
 	return func(p devnet.Progress) {
-		if p.Answered < answered {
+		if p.Answered+p.Failed < relays {
 			return
 		}
 		once.Do(func() {

@@ -347,6 +347,8 @@ func (l *fakeLedger) Lease(_ context.Context, s meter.Statement, want int64) (le
 
 func (l *fakeLedger) Remove(context.Context, chain.SessionKey) error { return nil }
 
+func (l *fakeLedger) Partition(chain.SessionKey) int { return 0 }
+
 // charged is what is in flight or served, once nothing is leased ahead.
 func (w *world) charged() int64 {
 	w.t.Helper()

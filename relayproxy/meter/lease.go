@@ -41,7 +41,7 @@ func (s *session) lease() {
 	s.mu.Unlock()
 
 	var lent, left int64
-	if err == nil && !s.meter.outage.probe(s.meter.now()) {
+	if err == nil && !s.outage.probe(s.meter.now()) {
 		err = errAway
 	}
 	if err == nil {
@@ -70,7 +70,7 @@ func (s *session) statement() Statement {
 
 func (s *session) granted(lent, left int64) {
 	now := s.meter.now()
-	s.meter.outage.end()
+	s.outage.end()
 	s.unsure = false
 	s.away, s.next = time.Time{}, time.Time{}
 	s.free += lent
@@ -97,8 +97,9 @@ func (s *session) failed(err error) {
 	s.unsure = true
 	s.meter.metrics.leases("failed").Inc()
 	s.meter.log.Debug("lease failed", zap.String("session_id", s.ref.SessionID), zap.Error(err))
-	if s.meter.outage.begin(now) {
-		s.meter.log.Warn("relay meter cannot lease", zap.Duration("grace", s.meter.opts.Grace), zap.Error(err))
+	if s.outage.begin(now) {
+		s.meter.log.Warn("relay meter cannot lease", zap.Duration("grace", s.meter.opts.Grace),
+			zap.Int("partition", s.meter.ledger.Partition(s.ref.Key())), zap.Error(err))
 	}
 	if s.away.IsZero() {
 		s.away = now
@@ -129,8 +130,8 @@ func (s *session) giveBack(ctx context.Context, keep int64) error {
 	return err
 }
 
-// outage is since when no lease has succeeded. While it lasts, all sessions together
-// ask the ledger no more often than one would.
+// outage is since when no lease of a partition has succeeded. While it lasts, all its
+// sessions together ask the ledger no more often than one would.
 type outage struct {
 	mu    sync.Mutex
 	start time.Time

@@ -31,6 +31,8 @@ type Ledger interface {
 	Lease(ctx context.Context, s Statement, want int64) (lent, left int64, err error)
 	// Remove forgets the session.
 	Remove(ctx context.Context, key chain.SessionKey) error
+	// Partition is where the session is noted. Each may be away by itself.
+	Partition(key chain.SessionKey) int
 }
 
 // Statement is what a relayer says about its part of a session's budget.
@@ -68,6 +70,9 @@ func (l *RedisLedger) Lease(ctx context.Context, s Statement, want int64) (lent,
 	}
 	return answer[0], answer[1], nil
 }
+
+// Partition implements Ledger.
+func (l *RedisLedger) Partition(key chain.SessionKey) int { return l.keys.Partition(key) }
 
 // Remove implements Ledger.
 func (l *RedisLedger) Remove(ctx context.Context, key chain.SessionKey) error {

@@ -53,8 +53,7 @@ type Meter struct {
 
 	mu       sync.RWMutex
 	sessions map[chain.SessionKey]*session
-
-	outage outage
+	outages  map[int]*outage // by partition
 }
 
 // New makes a meter; Run tends it and Close gives back what is unused.
@@ -65,7 +64,7 @@ func New(opts Options, budgets Budgets, ledger Ledger, reg prometheus.Registerer
 	return &Meter{
 		relayer: hex.EncodeToString(name), opts: opts, budgets: budgets, ledger: ledger, metrics: newMetrics(reg), log: log,
 		now: time.Now, spawn: func(f func()) { go f() },
-		sessions: make(map[chain.SessionKey]*session),
+		sessions: make(map[chain.SessionKey]*session), outages: make(map[int]*outage),
 	}
 }
 
@@ -102,9 +101,22 @@ func (m *Meter) session(ref chain.SessionRef, windows chain.Windows) *session {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s, ok = m.sessions[ref.Key()]; !ok {
-		s = &session{meter: m, ref: ref, windows: windows, part: part{want: min(firstLease, m.opts.MaxLease)}}
+		s = &session{
+			meter: m, ref: ref, windows: windows, outage: m.outageOf(m.ledger.Partition(ref.Key())),
+			part: part{want: min(firstLease, m.opts.MaxLease)},
+		}
 		m.sessions[ref.Key()] = s
 		m.metrics.sessions.Inc()
 	}
 	return s
+}
+
+// outageOf is that of a partition; the caller holds mu.
+func (m *Meter) outageOf(partition int) *outage {
+	o, ok := m.outages[partition]
+	if !ok {
+		o = new(outage)
+		m.outages[partition] = o
+	}
+	return o
 }

@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -212,8 +213,69 @@ func TestNothingIsLeftAfterAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.sweep(context.Background(), 22)
-	if keys := w.redis.Keys(); len(keys) != 0 || len(m.sessions) != 0 || m.outage.lasts(w.clock) != 0 {
-		t.Errorf("left in Redis: %v, %d sessions in memory, an outage of %v", keys, len(m.sessions), m.outage.lasts(w.clock))
+	if keys := w.redis.Keys(); len(keys) != 0 || len(m.sessions) != 0 {
+		t.Errorf("left in Redis: %v, %d sessions in memory", keys, len(m.sessions))
+	}
+	for partition, o := range m.outages {
+		if o.lasts(w.clock) != 0 {
+			t.Errorf("partition %d: an outage of %v", partition, o.lasts(w.clock))
+		}
+	}
+}
+
+// partlyAway is a ledger of which a partition does not answer.
+type partlyAway struct {
+	Ledger
+	dead int
+}
+
+func (l partlyAway) Lease(ctx context.Context, s Statement, want int64) (lent, left int64, err error) {
+	if l.Partition(s.Key) == l.dead {
+		return 0, 0, errLost
+	}
+	return l.Ledger.Lease(ctx, s, want)
+}
+
+func (l partlyAway) Remove(ctx context.Context, key chain.SessionKey) error {
+	if l.Partition(key) == l.dead {
+		return errLost
+	}
+	return l.Ledger.Remove(ctx, key)
+}
+
+// A master of a Cluster is dead. Sessions that others keep are served to the last relay
+// of their budget and cleared away, however often those of the dead one are asked for.
+func TestADeadPartitionHoldsUpItsSessionsOnly(t *testing.T) {
+	w := newWorld(t, 1000)
+	m := w.relayer()
+	dead := testRef()
+	m.ledger = partlyAway{m.ledger, w.keys.Partition(dead.Key())}
+	var alive []chain.SessionRef
+	for n := 0; len(alive) < 20; n++ {
+		ref := testRef()
+		ref.SessionID = fmt.Sprint("alive", n)
+		if w.keys.Partition(ref.Key()) != w.keys.Partition(dead.Key()) {
+			alive = append(alive, ref)
+		}
+	}
+	for served := range 1001 {
+		if _, err := m.Reserve(context.Background(), dead, testWindows()); !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("a session whose partition is away: got %v, want %v", err, ErrUnavailable)
+		}
+		for _, ref := range alive {
+			c, err := m.Reserve(context.Background(), ref, testWindows())
+			if (err == nil) != (served < 1000) {
+				t.Fatalf("relay %d of session %s: %v", served, ref.SessionID, err)
+			}
+			if err == nil {
+				c.Commit()
+			}
+		}
+		w.clock = w.clock.Add(tryAgain)
+	}
+	m.sweep(context.Background(), testWindows().ClaimClose+1)
+	if keys := w.redis.Keys(); len(keys) != 0 || len(m.sessions) != 1 {
+		t.Errorf("left in Redis: %v, and %d sessions in memory, want the one whose partition is away", keys, len(m.sessions))
 	}
 }
 

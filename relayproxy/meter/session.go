@@ -18,6 +18,7 @@ type session struct {
 	meter   *Meter
 	ref     chain.SessionRef
 	windows chain.Windows
+	outage  *outage // of its partition
 
 	mu sync.Mutex
 	part
@@ -122,7 +123,7 @@ func (s *session) called() {
 // takeGrace serves without Redis, within limits of time and number.
 func (s *session) takeGrace(now time.Time) (Charge, error) {
 	grace := s.meter.opts.Grace
-	if s.share <= 0 || now.Sub(s.away) >= grace || s.meter.outage.lasts(now) >= grace {
+	if s.share <= 0 || now.Sub(s.away) >= grace || s.outage.lasts(now) >= grace {
 		return Charge{}, ErrUnavailable
 	}
 	s.share--

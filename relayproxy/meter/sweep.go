@@ -30,10 +30,13 @@ func (m *Meter) Run(ctx context.Context, height func() int64) {
 	}
 }
 
+// sweep looks after every session. What fails is tried again at the next one, with the
+// others of its partition.
 func (m *Meter) sweep(ctx context.Context, height int64) {
+	failed := make(map[*outage]bool)
 	for _, s := range m.all() {
-		if m.sweepOne(ctx, s, height) != nil {
-			return // the next sweep tries again
+		if !failed[s.outage] {
+			failed[s.outage] = m.sweepOne(ctx, s, height) != nil
 		}
 	}
 }
@@ -42,7 +45,7 @@ func (m *Meter) sweepOne(ctx context.Context, s *session, height int64) error {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	keep, ended := s.look(height)
-	if !ended && m.outage.lasts(m.now()) > 0 {
+	if !ended && s.outage.lasts(m.now()) > 0 {
 		return nil // what is given back to a ledger that is away is lost
 	}
 	if !ended {
@@ -55,7 +58,7 @@ func (m *Meter) sweepOne(ctx context.Context, s *session, height int64) error {
 		return err
 	}
 	if err == nil {
-		m.outage.end()
+		s.outage.end()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
