@@ -24,7 +24,7 @@ func TestIngestLoserWritesNothing(t *testing.T) {
 	r := newRack(t, miners)
 	place := r.edit(certificates(t))
 	params := pocketchain.DefaultParams()
-	params.BlocksPerSession, params.ClaimWindowClose, params.ProofWindowClose = 20, 60, 60 // takeovers in a row
+	params.BlocksPerSession, params.ClaimWindowClose, params.ProofWindowClose = 20, 80, 60 // takeovers in a row
 	n, ctx := startOptions(t, devnet.Options{
 		Place: r.place, RedisUsers: userOfEachMiner(t), AppendFsync: "no",
 		Chain: pocketchain.Options{Params: &params, ApplicationsPerService: 4},

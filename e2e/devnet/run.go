@@ -165,17 +165,18 @@ func (r *run) sendSession(ctx context.Context, open openSession, n int, limit *r
 	return sent, group.Wait()
 }
 
-// relay gets one relay answered. Tries are signed anew, for the next supplier,
-// as a gateway does it. Only the end of the run is an error.
+// relay gets one relay answered. Tries are signed anew, for the next supplier and the
+// session of the day, as a gateway does it. Only the end of the run is an error.
 func (r *run) relay(ctx context.Context, open openSession, i int) error {
 	app := r.apps[i%len(r.apps)]
-	session := open.sessions[i%len(r.apps)]
 	load := r.opts.Call(app.Service, i)
 	var last error
 	for try := range r.opts.Tries {
 		if last != nil {
 			r.tally.retry(last)
+			open = r.reopened(ctx, open)
 		}
+		session := open.sessions[i%len(r.apps)]
 		supplier := session.Suppliers[(i/len(r.apps)+try)%len(session.Suppliers)]
 		answer, err := r.try(ctx, app, session, supplier, load)
 		if err == nil {
@@ -191,6 +192,18 @@ func (r *run) relay(ctx context.Context, open openSession, i int) error {
 	}
 	r.tally.fail(last)
 	return nil
+}
+
+// reopened is the session after open, once that is over.
+func (r *run) reopened(ctx context.Context, open openSession) openSession {
+	if r.net.chain.Height() <= open.end {
+		return open
+	}
+	next, err := r.openSessions(ctx)
+	if err != nil {
+		return open // a later try may find it
+	}
+	return next
 }
 
 func (r *run) try(
