@@ -165,17 +165,14 @@ func (p *planner) unclaimed(s raftfsm.Session) Reason {
 	return ReasonClaimWindowPast
 }
 
-// halfway is when a claim waits no longer for relays, or for a second archive: half of
-// the window is left for attempts.
+// halfway is when a claim waits no longer for relays or archives: half of the window
+// is left for attempts.
 func halfway(w chain.Windows) int64 { return w.ClaimOpen + (w.ClaimClose-w.ClaimOpen)/2 }
 
-// patience is when a claim waits no longer for archives. Without any there may be no
-// proof, which costs more than a claim brings: it has fewer attempts then.
+// patience is when a claim waits no longer for archives. What was sealed late may have
+// some a block later, if that is not too late for a claim.
 func patience(s raftfsm.Session, w chain.Windows) int64 {
-	if len(s.Archives) == 0 {
-		return w.ClaimOpen + (w.ClaimClose-w.ClaimOpen)*3/4
-	}
-	return halfway(w)
+	return min(max(halfway(w), s.SealHeight+1), w.ClaimClose-1)
 }
 
 func (p *planner) claimed(s raftfsm.Session, w chain.Windows) {

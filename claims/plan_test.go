@@ -19,7 +19,7 @@ import (
 // of one statement a line; # starts a comment.
 //
 //	windows END grace=.. claim=OPEN..CLOSE proof=OPEN..CLOSE settle=..
-//	session NAME end=END stage=STAGE [supplier=..] [count=..] [proof=required|not] [ended=HEIGHT] [archives=A,B]
+//	session NAME end=END stage=STAGE [supplier=..] [count=..] [proof=required|not] [sealed=HEIGHT] [ended=HEIGHT] [archives=A,B]
 //	spacing N      blocks are so many seconds apart
 //	archives N     claims wait until so many nodes have archived the tree
 //	intent NAME kind=claim|proof status=pending|landed|dead sessions=A,B [supplier=..] [code=..]
@@ -133,6 +133,7 @@ func (s *scenario) session(name string, args option) error {
 		Stage:       raftfsm.Stages()[i],
 		Root:        []byte("root of " + name),
 		Count:       1,
+		SealHeight:  args.number("sealed"),
 		EndedHeight: args.number("ended"),
 	}
 	if args["supplier"] != "" {

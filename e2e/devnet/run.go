@@ -201,6 +201,7 @@ func (r *run) reopened(ctx context.Context, open openSession) openSession {
 	}
 	next, err := r.openSessions(ctx)
 	if err != nil {
+		r.tally.retry(err)
 		return open // a later try may find it
 	}
 	return next
