@@ -297,7 +297,9 @@ func TestIngestLossAfterTheSealIsReported(t *testing.T) {
 			again++
 		}
 	}
-	t.Logf("%d sessions were claimed with what was left of them", again)
+	if again == 0 {
+		t.Error("no session was claimed with what was left of it: redis was lost too early or too late")
+	}
 }
 
 // The relayers still have the relays: the sealed trees are built again, archived and
