@@ -70,7 +70,7 @@ func (s *session) statement() Statement {
 
 func (s *session) granted(lent, left int64) {
 	now := s.meter.now()
-	s.outage.end()
+	s.answered()
 	s.unsure = false
 	s.away, s.next = time.Time{}, time.Time{}
 	s.free += lent
@@ -97,6 +97,7 @@ func (s *session) failed(err error) {
 	s.unsure = true
 	s.meter.metrics.leases("failed").Inc()
 	s.meter.log.Debug("lease failed", zap.String("session_id", s.ref.SessionID), zap.Error(err))
+	s.meter.blackout.begin(now)
 	if s.outage.begin(now) {
 		s.meter.log.Warn("relay meter cannot lease", zap.Duration("grace", s.meter.opts.Grace),
 			zap.Int("partition", s.meter.ledger.Partition(s.ref.Key())), zap.Error(err))
@@ -108,6 +109,12 @@ func (s *session) failed(err error) {
 		}
 	}
 	s.next = now.Add(tryAgain)
+}
+
+// answered notes that the ledger did.
+func (s *session) answered() {
+	s.outage.end()
+	s.meter.blackout.end()
 }
 
 // giveBack returns what is free beyond keep.
@@ -130,8 +137,8 @@ func (s *session) giveBack(ctx context.Context, keep int64) error {
 	return err
 }
 
-// outage is since when no lease of a partition has succeeded. While it lasts, all its
-// sessions together ask the ledger no more often than one would.
+// outage is since when no lease of a partition, or of any, has succeeded. While that of a
+// partition lasts, all its sessions together ask the ledger no more often than one would.
 type outage struct {
 	mu    sync.Mutex
 	start time.Time

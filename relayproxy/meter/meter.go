@@ -54,6 +54,8 @@ type Meter struct {
 	mu       sync.RWMutex
 	sessions map[chain.SessionKey]*session
 	outages  map[int]*outage // by partition
+
+	blackout outage // of all of them
 }
 
 // New makes a meter; Run tends it and Close gives back what is unused.

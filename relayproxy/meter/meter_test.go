@@ -216,10 +216,37 @@ func TestNothingIsLeftAfterAnOutage(t *testing.T) {
 	if keys := w.redis.Keys(); len(keys) != 0 || len(m.sessions) != 0 {
 		t.Errorf("left in Redis: %v, %d sessions in memory", keys, len(m.sessions))
 	}
+	if m.blackout.lasts(w.clock) != 0 {
+		t.Errorf("a blackout of %v", m.blackout.lasts(w.clock))
+	}
 	for partition, o := range m.outages {
 		if o.lasts(w.clock) != 0 {
 			t.Errorf("partition %d: an outage of %v", partition, o.lasts(w.clock))
 		}
+	}
+}
+
+// Redis is away for longer than the grace. A session that begins then gets none, also
+// if it is the first of its partition that asks.
+func TestGraceIsOverForAllPartitions(t *testing.T) {
+	w := newWorld(t, 1600)
+	w.opts.Grace = time.Minute
+	m := w.relayer()
+	w.redis.Close()
+	ref := testRef()
+	asked := make(map[int]bool)
+	for n := 0; len(asked) < w.keys.Partitions(); n++ {
+		ref.SessionID = fmt.Sprint("s", n)
+		p := w.keys.Partition(ref.Key())
+		if asked[p] {
+			continue
+		}
+		asked[p] = true
+		_, err := m.Reserve(context.Background(), ref, testWindows())
+		if first := len(asked) == 1; (err == nil) != first {
+			t.Errorf("first session of partition %d, %d partitions asked: %v", p, len(asked), err)
+		}
+		w.clock = w.clock.Add(w.opts.Grace)
 	}
 }
 

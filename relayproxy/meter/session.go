@@ -123,7 +123,7 @@ func (s *session) called() {
 // takeGrace serves without Redis, within limits of time and number.
 func (s *session) takeGrace(now time.Time) (Charge, error) {
 	grace := s.meter.opts.Grace
-	if s.share <= 0 || now.Sub(s.away) >= grace || s.outage.lasts(now) >= grace {
+	if s.share <= 0 || now.Sub(s.away) >= grace || s.outage.lasts(now) >= grace || s.meter.blackout.lasts(now) >= grace {
 		return Charge{}, ErrUnavailable
 	}
 	s.share--

@@ -58,7 +58,7 @@ func (m *Meter) sweepOne(ctx context.Context, s *session, height int64) error {
 		return err
 	}
 	if err == nil {
-		s.outage.end()
+		s.answered()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
