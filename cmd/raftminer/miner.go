@@ -89,7 +89,7 @@ func runMiner(ctx context.Context, path string) error {
 		return err
 	}
 	m.archivedProofs = promauto.With(c.registry).NewCounter(prometheus.CounterOpts{
-		Name: "ha_miner_proofs_from_archive_total", Help: "Proofs made from this node's archive because Redis did not have the tree.",
+		Name: "ha_miner_proofs_from_archive_total", Help: "Proofs made from an archive, this node's or another member's, because Redis did not have the tree.",
 	})
 	if m.node, err = raftfsm.Open(m.raftConfig(), c.registry, c.log); err != nil {
 		return err
