@@ -9,21 +9,10 @@ import (
 // wantedArchives is the leader and a follower, if there is one.
 func wantedArchives(voters int) int { return min(2, voters) }
 
-// membersOf are those nodes that are still in the group. What a node archived
-// that left is gone.
-func membersOf(s *raftfsm.State, nodes []string) (members []string) {
-	for _, node := range nodes {
-		if _, ok := s.Enrolment(node); ok {
-			members = append(members, node)
-		}
-	}
-	return members
-}
-
 // NeededRoot is that of a sealed tree that Redis has to hold: fewer members have
 // archived it than a claim waits for. Of all other sessions it is nil.
 func NeededRoot(state *raftfsm.State, s raftfsm.Session, voters int) []byte {
-	if !sealedOpen(s) || len(membersOf(state, s.Archives)) >= max(1, wantedArchives(voters)) {
+	if !sealedOpen(s) || len(state.ArchivesOf(s)) >= max(1, wantedArchives(voters)) {
 		return nil
 	}
 	return s.Root

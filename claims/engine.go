@@ -196,7 +196,7 @@ func (e *Engine) input(ctx context.Context, block chain.Block, marks *marks) (In
 	e.log.View(func(s *raftfsm.State) {
 		for session := range s.Sessions() {
 			known[session.Ref.Key()] = true
-			session.Archives = membersOf(s, session.Archives)
+			session.Archives = s.ArchivesOf(session)
 			in.Sessions = append(in.Sessions, session)
 		}
 		for intent := range s.Intents() {

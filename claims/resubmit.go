@@ -23,7 +23,7 @@ func (e *Engine) Resubmit(ctx context.Context, key chain.SessionKey) (raftfsm.In
 	in := Input{Height: block.Height, Windows: make(map[int64]chain.Windows), Now: true}
 	e.log.View(func(s *raftfsm.State) {
 		if session, known := s.Session(key); known {
-			session.Archives = membersOf(s, session.Archives)
+			session.Archives = s.ArchivesOf(session)
 			in.Sessions, in.Intents = []raftfsm.Session{session}, s.IntentsOf(key)
 		}
 	})

@@ -81,11 +81,9 @@ func (s *State) checkInstead(c Seal, known *Session) error {
 		return fmt.Errorf("%w: session %s of %s is %s with root %x, not %x",
 			ErrConflict, c.Ref.SessionID, c.Ref.Supplier, known.Stage, known.Root, c.Root)
 	}
-	for _, node := range known.Archives {
-		if _, member := s.Enrolment(node); member {
-			return fmt.Errorf("%w: %s has archived session %s of %s with root %x",
-				ErrConflict, node, c.Ref.SessionID, c.Ref.Supplier, known.Root)
-		}
+	if members := s.ArchivesOf(*known); len(members) > 0 {
+		return fmt.Errorf("%w: %v archived session %s of %s with root %x",
+			ErrConflict, members, c.Ref.SessionID, c.Ref.Supplier, known.Root)
 	}
 	return s.checkIntended(EffectClaim, c.Ref.Key(), c.Instead)
 }

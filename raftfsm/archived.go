@@ -48,6 +48,17 @@ func (c Archived) apply(s *State) (Result, error) {
 	return Result{}, nil
 }
 
+// ArchivesOf are the nodes that archived r and are still in the group. What a node
+// archived that left is gone.
+func (s *State) ArchivesOf(r Session) (members []string) {
+	for _, node := range r.Archives {
+		if _, ok := s.Enrolment(node); ok {
+			members = append(members, node)
+		}
+	}
+	return members
+}
+
 func (s *State) archived(key chain.SessionKey, node string) {
 	known := s.session(key)
 	if known == nil || known.Stage == StageActive || known.Stage.Terminal() {
